@@ -19,16 +19,23 @@ import ferjax
 
 
 class TinyNet(nn.Module):
-    """Two convolutions and a mean; `head` is the layer that `--freeze=all_but_head` trains."""
+    """Two convolutions and a mean; `head` is the layer that `--freeze=all_but_head` trains.
+
+    `dtype` is the dtype of the layers, which `--precision=bf16` sets; the head stays in float32.
+    """
 
     num_classes: int
     width: int = 16
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits float [B, K] for images float [B, S, S, C]."""
         for number in (1, 2):
-            x = nn.relu(nn.Conv(self.width * number, (3, 3), (2, 2), name=f"conv{number}")(x))
+            conv = nn.Conv(
+                self.width * number, (3, 3), (2, 2), dtype=self.dtype, name=f"conv{number}"
+            )
+            x = nn.relu(conv(x))
         return nn.Dense(self.num_classes, name="head")(x.mean((1, 2)))
 
 
@@ -50,9 +57,19 @@ def load_stripes(path: None, *, storage_size: int, **_: Any) -> ferjax.DatasetBu
 def squared_error(
     logits: jax.Array, targets: jax.Array, *, label_smoothing: float, class_weights: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the Brier loss float [B] and a weight of 1 for each example."""
-    hot = jax.nn.one_hot(targets, logits.shape[-1])
-    losses = ((jax.nn.softmax(logits) - hot) ** 2).sum(-1)
+    """Returns the Brier loss float [B] and a weight of 1 for each example.
+
+    `targets` are labels int [B]; or shares of the classes float [B, K], as mixup, teachers and
+    votes give them.
+    """
+    if label_smoothing or class_weights is not None:
+        raise ferjax.UserError(
+            "--loss=squared_error takes neither --label_smoothing nor --class_weights. Leave both"
+            " out."
+        )
+    if jnp.issubdtype(targets.dtype, jnp.integer):
+        targets = jax.nn.one_hot(targets, logits.shape[-1])
+    losses = ((jax.nn.softmax(logits) - targets) ** 2).sum(-1)
     return losses, jnp.ones_like(losses)
 
 

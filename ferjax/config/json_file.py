@@ -11,10 +11,11 @@ from ferjax.config.format_versions import FORMAT, KEY, upgrade_config
 from ferjax.config.given_files import fitting_values, parse_json, read_json
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
 from ferjax.specs import lists_to_tuples
 
 _ADVICE = "Was it edited by hand?"
+_NAMES = tuple(field.name for field in dataclasses.fields(TrainConfig))
 
 
 def config_to_json(config: TrainConfig) -> str:
@@ -48,12 +49,7 @@ def _config_from_values(values: Any, where: str) -> TrainConfig:
             f"{where}: of a classical baseline (launch.baseline), which has no network. Its report"
             " is beside it; launch.gallery shows it beside runs."
         )
-    values = upgrade_config(values, where)
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
-    for name in values:
-        if name not in names:
-            raise UserError(f"{where}: field {name!r} is unknown to this version of ferjax.")
-    return _make_config_of_file(values, where)
+    return _make_config_of_file(upgrade_config(values, where), where)
 
 
 def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
@@ -72,6 +68,9 @@ def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
 
 
 def _make_config_of_file(values: Mapping[str, Any], where: str) -> TrainConfig:
+    for name in values:
+        if name not in _NAMES:
+            raise UserError(f"{where}: field {name!r} is unknown to this version of ferjax.")
     try:
         with fitting_values(where, _ADVICE):
             return make_config(values)
@@ -86,9 +85,17 @@ def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """Returns a config from JSON values; lists become tuples.
 
     Raises:
-      UserError: a value that its field does not allow.
+      UserError: an unknown field, or a value that its field does not allow.
     """
+    check_settings(values)
     return TrainConfig(**lists_to_tuples(values))
+
+
+def check_settings(values: Mapping[str, Any]) -> None:
+    """Raises `UserError` for a name that is no field of `TrainConfig`; it suggests the nearest."""
+    for name in values:
+        if name not in _NAMES:
+            raise unknown_name("setting", str(name), _NAMES)
 
 
 def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:

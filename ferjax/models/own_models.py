@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 
 from flax import linen as nn
 
+from ferjax.config.json_file import check_settings
 from ferjax.config.registered_names import register
+from ferjax.models.module_fields import check_takes
 from ferjax.models.registry import MODELS, ModelEntry
 
 
@@ -24,12 +26,13 @@ def register_model(
 
     The module's `__call__(x, *, train)` takes float [B, S, S, C] and returns logits float [B, K].
     `--freeze=all_but_head` trains only the parameters of a last layer named `head`.
+    `--precision=bf16` sets its field `dtype`, the dtype of the layers: `dtype: Any = None`.
 
     Args:
       name: letters, digits and underscores.
       build: module class or function; called with `num_classes=` and the given `fields`.
       image_size: side of its input in pixels, unless a recipe or a flag sets another.
-      fields: fields of `TrainConfig` that the network takes, for instance `("dropout",)`.
+      fields: fields of `TrainConfig` that `build` takes, for instance `("dropout",)`.
       recipe: settings of `TrainConfig` that form its recipe `default`.
       layers: as in `ModelEntry`: regular expressions from input to head, for `--layer_decay` and
         `--backbone_factor`, which are refused with the default.
@@ -38,8 +41,12 @@ def register_model(
       sides: the accepted sides in words, for error messages.
 
     Raises:
-      UserError: the name is one of ferjax's own, or is not an identifier.
+      UserError: the name is one of ferjax's own, or is not an identifier; or `build` does not take
+        `num_classes` or one of the `fields`; or `recipe` has a setting that is none.
     """
+    for field in ("num_classes", *fields):
+        check_takes(name, build, field)
+    check_settings(recipe or {})
     entry = ModelEntry(
         build,
         paper="your own",

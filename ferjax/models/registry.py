@@ -1,20 +1,22 @@
 """Model registry: builds a network by name, checks its fields and the image sizes it accepts."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from ferjax.config.registered_names import find, registered
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
 from ferjax.models.fernet import FerNet
+from ferjax.models.module_fields import check_takes, check_value
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import lists_to_tuples
 
@@ -181,8 +183,8 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
     Args:
       name: a key of `MODELS`.
       num_classes: number of logits, at least 2; or 0 to return the features before the last layer.
-      **fields: fields of the module; every module has `dtype`. Lists are converted to tuples, so
-        that fields may come from JSON.
+      **fields: fields of the module; all of ferjax's own networks have `dtype`. Lists are converted
+        to tuples, so that fields may come from JSON.
 
     Raises:
       UserError: unknown name, a field that the network does not have, or a value that is not
@@ -194,13 +196,11 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
         if field not in (*entry.fields, *entry.source_fields, "dtype"):
             field_names = ", ".join(entry.fields)
             raise UserError(f"--{field}={value}: {name} has no {field}. It takes: {field_names}.")
-        if field in entry.choices and value not in entry.choices[field]:
-            raise unknown_name(f"--{field}", str(value), entry.choices[field])
-        if field == "head_widths" and isinstance(value, Sequence) and min(value, default=1) < 1:
-            widths = ",".join(map(str, value))
-            raise UserError(f"--head_widths={widths}: every width is at least 1.")
-    if num_classes < 0 or num_classes == 1:
-        raise UserError(f"{name}: {num_classes} classes given, at least 2 expected (0: features).")
+        check_takes(name, entry.build, field)
+        check_value(field, value, entry.choices.get(field))
+    if not isinstance(num_classes, Integral) or num_classes < 0 or num_classes == 1:
+        found = f"{num_classes!r} classes given"
+        raise UserError(f"{name}: {found}, at least 2 expected (0: features).")
     return entry.build(num_classes=num_classes, **fields)
 
 

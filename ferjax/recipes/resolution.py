@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferjax.config.field_combinations import DECAYS
-from ferjax.config.fields import values_of
-from ferjax.config.json_file import make_config
+from ferjax.config.fields import check_field, values_of
+from ferjax.config.json_file import check_settings, make_config
 from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, unknown_name
@@ -30,9 +30,14 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
         names them. `epochs` may also be the text `+N`: N more epochs than the finished run has.
 
     Raises:
-      UserError: an unknown model or recipe, a recipe for another model, a value out of range, or
-        a run that cannot be trained longer.
+      UserError: an unknown field, model or recipe, a recipe for another model, a value out of
+        range, or a run that cannot be trained longer.
     """
+    given = lists_to_tuples(given)
+    check_settings(given)
+    for field in dataclasses.fields(TrainConfig):
+        if field.name in ("model", "dataset", "recipe", "seeds") and given.get(field.name):
+            check_field(field, given[field.name])
     name = given.get("recipe")
     if name not in (None, "default", *RECIPES):
         raise unknown_name("recipe", str(name), ("default", *RECIPES))

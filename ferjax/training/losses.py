@@ -118,6 +118,9 @@ LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
 def register_loss(name: str, loss: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
     """Adds a loss of the user's own for `--loss=NAME`, with the interface of `cross_entropy`.
 
+    Its targets are labels int [B], or shares float [B, K] where votes, teachers, mixup or cutmix
+    make them. A loss that does not support a setting raises `UserError`.
+
     Raises:
       UserError: the name is one of ferjax's own, or is not an identifier.
     """

@@ -92,3 +92,23 @@ def check_loss_fits(loss: Loss, augment: Augment | Augmentation) -> None:
             " give shares of two images' classes. Give --augment=fer, which mixes nothing, or"
             " use --loss=cross_entropy."
         )
+
+
+def check_loss_shapes(loss: Loss, losses: jax.Array, weights: jax.Array, batch: int) -> None:
+    """Raises `UserError` if a loss did not return a loss and a weight for each example.
+
+    A loss [B, K] would otherwise be an error of broadcasting, or a wrong sum if B is K.
+
+    Args:
+      loss: the function.
+      losses: its losses, expected to be float [B].
+      weights: its weights, expected to be float [B].
+      batch: the number of examples B.
+    """
+    shapes = [np.shape(losses), np.shape(weights)]
+    if shapes != [(batch,), (batch,)]:
+        name = getattr(loss, "__name__", loss)
+        raise UserError(
+            f"the loss {name} returned losses {list(shapes[0])} and weights {list(shapes[1])}:"
+            f" [{batch}] expected of both, one for each image of a batch."
+        )

@@ -19,7 +19,7 @@ from ferjax.training.augmented_views import TRUNK, augmented_views
 from ferjax.training.forward_pass import evaluation_logits, training_logits
 from ferjax.training.gradient_accumulation import BatchSums, accumulate_gradients
 from ferjax.training.state import TrainState, averaged_parameters
-from ferjax.training.step_settings import StepSettings
+from ferjax.training.step_settings import StepSettings, check_loss_shapes
 
 # Value of `EpochSums.broken` while all steps were finite.
 NEVER = np.iinfo(np.int32).max
@@ -101,6 +101,7 @@ def train_step(
             label_smoothing=settings.label_smoothing,
             class_weights=settings.class_weights,
         )
+        check_loss_shapes(settings.loss, losses, weights, len(part["mask"]))
         weights = weights * part["mask"]
         hits = (logits.argmax(-1) == part["labels"]) & part["mask"]
         return (losses * weights).sum(), (weights.sum(), hits.sum(dtype=jnp.int32), batch_stats)

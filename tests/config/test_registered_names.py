@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 
 import ferjax
 from ferjax.config.registered_names import KINDS, register, registered
@@ -26,6 +28,32 @@ def test_a_registered_name_is_taken_by_the_config_and_its_recipe() -> None:
     assert "mine" in all_models()
     with pytest.raises(ferjax.UserError, match=r"unknown --optimizer 'mine'"):
         ferjax.resolve({"model": "mine", "dataset": "synthetic", "optimizer": "mine"})
+
+
+class Bare(nn.Module):
+    """A network without the fields that flags set."""
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits [B, K]."""
+        return nn.Dense(self.num_classes, name="head")(x.mean((1, 2)))
+
+
+def test_a_network_takes_what_its_registration_and_the_flags_give_it() -> None:
+    with pytest.raises(ferjax.UserError, match=r"the network mine takes no dropout\. Add"):
+        ferjax.register_model("mine", Bare, fields=("dropout",))
+    with pytest.raises(ferjax.UserError, match="the network mine takes no num_classes"):
+        ferjax.register_model("mine", lambda classes: Bare(classes))
+    with pytest.raises(ferjax.UserError, match=r"unknown setting 'momentun'.*Did you mean 'moment"):
+        ferjax.register_model("mine", Bare, recipe={"momentun": 0.1})
+    assert "mine" not in all_models()
+    ferjax.register_model("mine", Bare)
+    with pytest.raises(ferjax.UserError, match=r"mine takes no dtype \(--precision=bf16 sets it"):
+        ferjax.create_model("mine", 3, dtype="bfloat16")
+    ferjax.register_model("mine", lambda num_classes, **_: Bare(num_classes), fields=("dropout",))
+    assert ferjax.create_model("mine", 3, dtype="bfloat16", dropout=0.1) == Bare(3)
 
 
 def test_a_registered_data_set_is_loaded_like_any_other() -> None:

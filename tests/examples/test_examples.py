@@ -52,6 +52,35 @@ def test_a_network_data_set_loss_augmentation_and_optimizer_of_your_own(tmp_path
     assert "--import=MODULE_THAT_REGISTERS_IT" in lost.stderr
 
 
+OWN_PARTS = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import ferjax
+from examples.custom_network import squared_error
+logits, labels = jax.random.normal(jax.random.key(0), (4, 3)), jnp.array([0, 2, 1, 2])
+plain = {"label_smoothing": 0.0, "class_weights": None}
+hard, soft = (squared_error(logits, t, **plain) for t in (labels, jnp.eye(3)[labels]))
+np.testing.assert_array_equal(hard, soft)
+for setting in ({"label_smoothing": 0.1}, {"class_weights": np.ones(3)}):
+    with pytest.raises(ferjax.UserError, match="takes neither --label_smoothing nor --class_w"):
+        squared_error(logits, labels, **{**plain, **setting})
+model, images = ferjax.create_model("tiny_net", 3, dtype="bfloat16"), jnp.ones((2, 16, 16, 1))
+logits, variables = model.init_with_output(jax.random.key(0), images, train=False)
+assert {leaf.dtype for leaf in jax.tree.leaves((logits, variables))} == {jnp.dtype("float32")}
+_, kept = model.apply(variables, images, train=False, capture_intermediates=True)
+assert kept["intermediates"]["conv2"]["__call__"][0].dtype == jnp.bfloat16
+"""
+
+
+def test_the_parts_of_the_own_network_keep_their_interfaces() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_PARTS], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def faces_in_memory() -> ferjax.DatasetBundle:
     """Returns a small synthetic data set at the size of the teacher's images."""

@@ -254,6 +254,12 @@ def test_the_network_runs_at_every_accepted_size() -> None:
         (("resnet50", 7, {"head_widths": (64, 0)}), "--head_widths=64,0: every width is at least"),
         (("base_cnn", 1, {}), "base_cnn: 1 classes given, at least 2"),
         (("resnet18", -1, {}), "resnet18: -1 classes given, at least 2"),
+        (("resnet18", "7", {}), "resnet18: '7' classes given, at least 2"),
+        (("fernet_s", 7, {"dropout": 2.0}), "--dropout=2.0: expected at most 1"),
+        (("fernet_s", 7, {"dropout": "0.1"}), "--dropout=0.1: float expected, found str"),
+        (("fernet_s", 7, {"head_widths": 64}), "--head_widths=64: tuple expected, found int"),
+        (("fernet_s", 7, {"head_widths": (64.5,)}), "--head_widths=64.5: every width is at least"),
+        (("efficientnet_b0", 7, {"stochastic_depth": -1}), "--stochastic_depth=-1: expected at l"),
     ],
 )
 def test_unknown_names_fields_and_values_raise_errors(arguments: tuple, words: str) -> None:
@@ -297,7 +303,8 @@ def test_families_and_source_fields_of_pretrained_weights() -> None:
         # The module takes the fields that weights set; they are not flags.
         assert not set(entry.fields) & set(entry.source_fields)
         module = entry.build(num_classes=7)
-        assert all(hasattr(module, field) for field in (*entry.fields, *entry.source_fields))
+        named = (*entry.fields, *entry.source_fields, "dtype")  # --precision=bf16 sets `dtype`
+        assert all(hasattr(module, field) for field in named)
 
 
 def test_source_fields_and_lists_reach_the_module() -> None:

@@ -190,6 +190,15 @@ def test_a_recipe_names_model_and_data_set() -> None:
     assert resolve({"recipe": "default", "model": "awei", "dataset": "rafdb"}).image_size == 64
 
 
+def test_lists_are_taken_like_tuples() -> None:
+    pair: dict[str, Any] = {"model": "cnn3", "dataset": "synthetic"}
+    lists = resolve({**pair, "epochs": [1, 2], "schedule": ["cosine", "constant"], "seeds": [0, 1]})
+    tuples = resolve(
+        {**pair, "epochs": (1, 2), "schedule": ("cosine", "constant"), "seeds": (0, 1)}
+    )
+    assert lists == tuples
+
+
 def test_seeds_name_the_default_workdir() -> None:
     config = resolve({"model": "cnn3", "dataset": "synthetic", "seeds": (0, 3)})
     assert config.workdir == "runs/cnn3-synthetic-default-s0-3"
@@ -209,6 +218,11 @@ def test_seeds_name_the_default_workdir() -> None:
             {"model": "cnn3", "dataset": "synthetic", "warmup_epochs": 1.0},
             "one_cycle has a warm-up of its own",
         ),
+        ({"model": "cnn3", "dataset": "rafdb", "learnin_rate": 1}, "Did you mean 'learning_rate'"),
+        ({"model": 5, "dataset": "rafdb"}, "--model=5: str expected, found int"),
+        ({"model": "cnn3", "dataset": 5}, "--dataset=5: str expected, found int"),
+        ({"recipe": 5}, "--recipe=5: str expected, found int"),
+        ({"model": "cnn3", "dataset": "rafdb", "seed": 1, "seeds": 5}, "--seeds=5: tuple expected"),
     ],
 )
 def test_wrong_settings_are_refused(given: dict[str, Any], words: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from ferjax.errors import UserError
 from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.images.mixup_cutmix import draw_mix
 from ferjax.runtime.random_keys import stream_key
@@ -225,6 +226,24 @@ def test_a_target_takes_the_place_of_the_label(loss: str) -> None:
     assert (other.params["head"]["kernel"] != plain.params["head"]["kernel"]).any()
     # Accuracy goes by the label still.
     assert other_sums.correct == sums.correct
+
+
+def of_two_axes(logits: jax.Array, targets: jax.Array, **_: Any) -> tuple[jax.Array, jax.Array]:
+    """Returns a loss of the user's own that forgets the sum over the classes."""
+    return jax.nn.softmax(logits), jnp.ones(len(logits))
+
+
+def of_the_batch(logits: jax.Array, targets: jax.Array, **_: Any) -> tuple[jax.Array, jax.Array]:
+    """Returns a loss of the user's own that has taken the mean of the batch."""
+    return jax.nn.logsumexp(logits), jnp.ones(len(logits))
+
+
+@pytest.mark.parametrize("loss", [of_two_axes, of_the_batch])
+def test_a_loss_of_another_shape_is_refused(loss: Callable[..., Any]) -> None:
+    # As many images as classes: then [B, K] would broadcast without an error.
+    state, step = setup(loss=loss)
+    with pytest.raises(UserError, match=rf"the loss {loss.__name__} returned .*: \[3\] expected"):
+        step(state, zero_sums(), batch(3))
 
 
 def test_a_mixed_step_is_a_step_on_blended_images_and_targets() -> None:

@@ -1,5 +1,9 @@
 """Table of the published number of images of each class, by data set and original split name."""
 
+from pathlib import Path
+
+from ferjax.errors import UserError
+
 _SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _EIGHT = (*_SEVEN, "contempt")
 _CKPLUS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
@@ -21,7 +25,7 @@ _AFFECTNET = _by_class(_EIGHT, 24882, 3803, 6378, 134415, 25459, 14090, 74874, 3
 # validation). The first release has 500 images of contempt in validation.csv. jaffe: counted in a
 # list of its 213 file names. kdef: 70 people in two sessions, once for each emotion and angle.
 # expw: commonly quoted; the sum is the published number of faces, 91,793. No copy of these four was
-# at hand.
+# at hand. A data set that is listed has all of its splits.
 PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
     "affectnet": {
         "train_set": _AFFECTNET,
@@ -63,6 +67,16 @@ PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
 
 
 def published_counts(dataset: str, split: str) -> dict[str, int]:
-    """Returns class → published number of images; `a+b` stands for two merged splits."""
-    parts = [PUBLISHED[dataset][part] for part in split.split("+")]
+    """Returns class → published number of images; `a+b` stands for two merged splits.
+
+    Raises:
+      UserError: the table has the data set without this split.
+    """
+    published = PUBLISHED[dataset]
+    if missing := set(split.split("+")) - set(published):
+        raise UserError(
+            f"{Path(__file__).name}: {dataset} has counts of {', '.join(published)}, none of"
+            f" {', '.join(sorted(missing))}. Enter the counts of every split, or of none."
+        )
+    parts = [published[part] for part in split.split("+")]
     return {name: sum(part[name] for part in parts) for name in parts[0]}

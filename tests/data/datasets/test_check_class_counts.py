@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferjax.data.datasets.check_class_counts import check_counts
-from ferjax.data.datasets.published_class_counts import published_counts
+from ferjax.data.datasets.published_class_counts import PUBLISHED, published_counts
 from ferjax.errors import UserError
 
 # Data sets whose classes all have different counts; in FER+ two classes have equal counts.
@@ -102,6 +102,13 @@ def test_a_validation_cut_counts_as_train() -> None:
     cut = {name: n // 10 for name, n in counts.items()}
     rest = {name: n - cut[name] for name, n in counts.items()}
     assert check_counts("rafdb", {"train": rest, "val": cut}, "x") == ()
+
+
+def test_a_split_without_published_counts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PUBLISHED, "mine", {"train": {"anger": 5, "fear": 7}})
+    found = {split: {"anger": 5, "fear": 7} for split in ("train", "test")}
+    with pytest.raises(UserError, match=r"class_counts\.py: mine has counts of train, none of test"):
+        check_counts("mine", found, "x")
 
 
 def test_the_note_has_the_numbers() -> None:
