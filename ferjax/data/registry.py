@@ -19,7 +19,10 @@ from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.storage.bundle_from_stores import stored
 from ferjax.data.storage.memory_cache import cached
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
+
+# Flags that loaders may take; a run passes no other flags on.
+_OPTIONS = ("num_classes", "labels", "angles", "folds", "fold")
 
 
 def register_dataset(
@@ -40,12 +43,16 @@ def register_dataset(
         a `DatasetBundle`. With `val_fraction` 0 the data are only evaluated, and no val is cut.
       layouts: descriptions of the layouts on disk that it recognises, for messages.
       source: where to get it, for messages.
-      options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
+      options: flags that `load` takes too: `num_classes`, `labels`, `angles`; `folds` and `fold`
+        if it cuts folds itself. Give other arguments by `functools.partial`.
       on_disk: whether it is read from `--data_dir`; else `load` is called with None.
 
     Raises:
-      UserError: the name is one of ferjax's own, or no identifier.
+      UserError: the name is one of ferjax's own, or no identifier; or an option of another name.
     """
+    for option in options:
+        if option not in _OPTIONS:
+            raise unknown_name(f"option of {name}", option, _OPTIONS)
     register("dataset", name, DatasetEntry(load, layouts, source, options, on_disk), DATASETS)
 
 

@@ -127,6 +127,12 @@ def prepare_task(
         bundle = as_recorded(recorded, bundle)
     elif config.limit:
         bundle = _limited(bundle, config.limit, config.split_seed)
+    filled = [name for name, split in bundle.splits.items() if len(split)]
+    if missing := {"train", "val"} - set(filled):
+        raise UserError(
+            f"--dataset={config.dataset} has no {' and no '.join(sorted(missing))} images, only"
+            f" {', '.join(filled)}. A run needs train and val; `bundle_from_arrays` cuts val."
+        )
     train = bundle.splits["train"]
     if recorded and len(train) < config.batch_size:
         raise UserError(

@@ -9,8 +9,10 @@ from flax import linen as nn
 
 import ferjax
 from ferjax.config.registered_names import KINDS, register, registered
+from ferjax.data.dataset_table import DATASETS
 from ferjax.data.registry import dataset_entries
 from ferjax.models.registry import all_models, model_entry
+from ferjax.runs.task import prepare_task
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,42 @@ def test_a_registered_data_set_is_loaded_like_any_other() -> None:
     assert "mine" in dataset_entries()
     with pytest.raises(ferjax.UserError, match=r"--data_dir=x: mine is drawn, not read"):
         ferjax.load_dataset("mine", "x")
+
+
+@pytest.mark.parametrize("option", ["limit", "image_size", "seed", "num_clases"])
+def test_an_option_that_no_run_passes_on_is_refused(option: str) -> None:
+    with pytest.raises(ferjax.UserError, match=f"unknown option of mine '{option}'"):
+        ferjax.register_dataset("mine", lambda path, **_: None, options=(option,))  # type: ignore[arg-type]
+    assert "mine" not in dataset_entries()
+
+
+def test_every_option_of_ferjaxs_own_data_sets_may_be_registered() -> None:
+    for entry in DATASETS.values():
+        ferjax.register_dataset("mine", entry.load, options=entry.options)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"test": 8}, "has no train and no val images, only test"),
+        ({"train": 8, "test": 8}, "has no val images, only train, test"),
+        ({"train": 8, "val": 0}, "has no val images, only train"),
+    ],
+)
+def test_a_run_needs_images_to_learn_from_and_to_select_by(
+    sizes: dict[str, int], words: str
+) -> None:
+    splits = {
+        name: ferjax.split_from_arrays(
+            name, np.zeros((size, 16, 16), np.uint8), np.zeros(size, np.int32)
+        )
+        for name, size in sizes.items()
+    }
+    bundle = ferjax.DatasetBundle(splits, ("a", "b"), "mine", dict.fromkeys(splits, "mine"))
+    ferjax.register_dataset("mine", lambda path, **_: bundle, on_disk=False)
+    config = ferjax.resolve({"model": "base_cnn", "dataset": "mine", "image_size": 16})
+    with pytest.raises(ferjax.UserError, match=f"--dataset=mine {words}"):
+        prepare_task(config)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "two words", ""])

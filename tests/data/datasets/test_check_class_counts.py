@@ -107,7 +107,7 @@ def test_a_validation_cut_counts_as_train() -> None:
 def test_a_split_without_published_counts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PUBLISHED, "mine", {"train": {"anger": 5, "fear": 7}})
     found = {split: {"anger": 5, "fear": 7} for split in ("train", "test")}
-    with pytest.raises(UserError, match=r"class_counts\.py: mine has counts of train, none of test"):
+    with pytest.raises(UserError, match=r"class_counts\.py: mine has counts of train, none"):
         check_counts("mine", found, "x")
 
 
