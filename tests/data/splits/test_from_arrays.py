@@ -27,12 +27,27 @@ def test_val_is_cut_from_train_where_none_is_given() -> None:
     assert "stratified" in bundle.sources["val"]
 
 
+def test_labels_may_be_a_list() -> None:
+    split = split_from_arrays("test", IMAGES, LABELS.tolist())
+    assert split.labels.dtype == np.int32
+    np.testing.assert_array_equal(split.labels, LABELS)
+
+
+def test_names_are_one_for_each_image_and_one_for_each_class() -> None:
+    assert split_from_arrays("test", IMAGES[:2], LABELS[:2], ["x", "y"]).ids == ["x", "y"]
+    with pytest.raises(UserError, match="test: 20 images and 1 ids"):
+        split_from_arrays("test", IMAGES, LABELS, ["x"])
+    with pytest.raises(UserError, match="classes: a stands there twice"):
+        bundle_from_arrays(("a", "b", "a"), (IMAGES, LABELS))
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "words"),
     [
         (IMAGES.astype(float), LABELS, "uint8"),
         (np.zeros((20, 3, 8, 8), np.uint8), LABELS, "1 or 3"),
         (IMAGES[:5], LABELS, "5 images and 20 labels"),
+        (list(IMAGES), LABELS, r"an array expected, found a list\. .*np\.stack"),
         (IMAGES, LABELS + 1, "expected 0 to 1"),
         (IMAGES, np.eye(2, dtype=int)[LABELS], r"found int64 \[20, 2\]\. .*labels\.argmax\(1\)"),
         (IMAGES, LABELS + 0.5, r"integers \[N\] expected, found float64 \[20\]\.$"),
