@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ferjax.images.augment import Augment, Augmentation, draw, find_augmentation
 from ferjax.images.mixup_cutmix import Mix, draw_mix, mix_inputs
-from ferjax.images.preprocess import prepare
+from ferjax.images.preprocess import check_pixels, prepare, prepare_unchecked
 from ferjax.specs import InputSpec
 
 
@@ -31,13 +31,14 @@ def augment(
         key and position alone.
 
     Raises:
-      UserError: an unknown name.
+      UserError: an unknown name, or images of floats.
     """
+    check_pixels(images)
     if isinstance(augmentation, str):
         augmentation = find_augmentation(augmentation)
     if isinstance(augmentation, Augment):
         return prepare(images, spec, *draw(augmentation, key, index, images.shape[1:3]))
-    return prepare(augmentation(key, images, index), spec)
+    return prepare_unchecked(augmentation(key, images, index), spec)
 
 
 def augment_and_mix(
@@ -60,7 +61,7 @@ def augment_and_mix(
       float32 [B, size, size, channels], and partners and shares of mixup and cutmix, or None.
 
     Raises:
-      UserError: an unknown name.
+      UserError: an unknown name, or images of floats.
     """
     if isinstance(augmentation, str):
         augmentation = find_augmentation(augmentation)

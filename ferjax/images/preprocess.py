@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ferjax.errors import UserError
 from ferjax.images.colour import Colour, erase, recolour, to_grey
 from ferjax.images.geometry import Geometry, resample
 from ferjax.specs import InputSpec
@@ -64,7 +65,32 @@ def prepare(
       geometry: geometric transformation of each image, or None.
       colour: brightness and contrast of each image, or None.
       erased: float [B, 4], a box to erase from each image (see `colour.inside`), or None.
+
+    Raises:
+      UserError: images of floats: most are in [0, 1], and would become almost black.
     """
+    check_pixels(images)
+    return prepare_unchecked(images, spec, geometry, colour, erased)
+
+
+def check_pixels(images: jax.Array | np.ndarray) -> None:
+    """Raises `UserError` for images of floating-point numbers, whose range is not known."""
+    if jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images are {images.dtype}: uint8 expected, 0 to 255. Convert images in [0, 1] by"
+            " (255 * images).round().astype('uint8'). An augmentation of your own that returns"
+            " floats goes to `ferjax.augment` as a function."
+        )
+
+
+def prepare_unchecked(
+    images: jax.Array | np.ndarray,
+    spec: InputSpec,
+    geometry: Geometry | None = None,
+    colour: Colour | None = None,
+    erased: jax.Array | None = None,
+) -> jax.Array:
+    """Returns network input as `prepare`, from images that may also be float in [0, 255]."""
     return normalize(_pixels(images, spec, geometry, colour, erased), spec).astype(jnp.float32)
 
 

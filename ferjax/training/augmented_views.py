@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ferjax.images.augment import Augment, draw
 from ferjax.images.geometry import Geometry
 from ferjax.images.mixup_cutmix import dominant, draw_mix, mix_inputs, mix_targets
-from ferjax.images.preprocess import network_input
+from ferjax.images.preprocess import check_pixels, network_input
 from ferjax.specs import InputSpec
 from ferjax.training.losses import soft_targets
 from ferjax.training.step_settings import StepSettings
@@ -37,6 +37,7 @@ def _inputs_and_targets(
 ) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
     """Returns network inputs, loss targets, labels and stored features of an augmented batch."""
     images, labels, spec = batch["image"], batch["label"], settings.spec
+    check_pixels(images)
     targets = batch.get("target", labels)
     if not isinstance(settings.augment, Augment):
         images = settings.augment(key, images, batch["index"])

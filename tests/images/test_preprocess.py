@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ferjax.errors import UserError
 from ferjax.images import geometry as geometry_module
+from ferjax.images.augmented_input import augment
 from ferjax.images.colour import Colour, erase, recolour
 from ferjax.images.geometry import Geometry
 from ferjax.images.preprocess import (
@@ -215,3 +218,34 @@ def test_spec_to_json_and_back() -> None:
 def test_a_spec_of_an_older_run_can_be_read() -> None:
     old = {"storage": [40, 36], "size": 32, "channels": 3, "mean": [0.5, 0.4, 0.3]}
     assert spec_from_json({**old, "std": [0.25, 0.2, 0.5]}) == SPEC
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"order": "BGR"}, "unknown order of an InputSpec 'BGR'.*Did you mean 'bgr'"),
+        ({"interpolation": "nearest"}, "unknown interpolation of an InputSpec 'nearest'.*bicubic"),
+        ({"channels": 4}, "1 or 3 channels expected, found 4"),
+        ({"mean": (0.5, 0.5)}, r"mean=\(0.5, 0.5\) is not one number for each of 3 channels"),
+        ({"std": 0.5}, "std=0.5 is not one number for each of 3 channels"),
+        ({"std": (0.25, 0.0, 0.25)}, "divides the images. Give numbers above 0"),
+        ({"std": (0.25, float("nan"), 0.25)}, "divides the images. Give numbers above 0"),
+    ],
+)
+def test_a_spec_that_no_network_input_has_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        dataclasses.replace(SPEC, **changes)
+    # In a file it is a value that does not fit: the caller names the file.
+    with pytest.raises((ValueError, TypeError)):
+        spec_from_json({**json.loads(json.dumps(spec_to_json(SPEC))), **changes})
+
+
+@pytest.mark.parametrize("augmentation", ["none", lambda key, images, index: images])
+def test_floats_are_refused_and_an_augmentation_may_return_them(augmentation: Any) -> None:
+    images, key, index = pixels(2, 40, 36, 3), jax.random.key(0), np.arange(2)
+    with pytest.raises(UserError, match=r"images are float64: uint8 expected, 0 to 255"):
+        prepare(images / 255, SPEC)
+    with pytest.raises(UserError, match=r"images are float64: uint8 expected, 0 to 255"):
+        augment(images / 255, SPEC, augmentation, key, index)
+    floats = augment(images, SPEC, lambda key, images, _: images.astype(np.float32), key, index)
+    np.testing.assert_array_equal(floats, prepare(images, SPEC))

@@ -228,6 +228,13 @@ def test_a_target_takes_the_place_of_the_label(loss: str) -> None:
     assert other_sums.correct == sums.correct
 
 
+def test_a_batch_of_floats_is_refused() -> None:
+    state, step = setup()
+    data = batch()
+    with pytest.raises(UserError, match="images are float64: uint8 expected"):
+        step(state, zero_sums(), data | {"image": data["image"] / 255})
+
+
 def of_two_axes(logits: jax.Array, targets: jax.Array, **_: Any) -> tuple[jax.Array, jax.Array]:
     """Returns a loss of the user's own that forgets the sum over the classes."""
     return jax.nn.softmax(logits), jnp.ones(len(logits))
