@@ -3,10 +3,12 @@
 import dataclasses
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ferjax.config.field_combinations import DECAYS
 from ferjax.config.fields import check_field, values_of
+from ferjax.config.idle_flags import idle_flags
 from ferjax.config.json_file import check_settings, make_config
 from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
@@ -31,7 +33,23 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
 
     Raises:
       UserError: an unknown field, model or recipe, a recipe for another model, a value out of
-        range, or a run that cannot be trained longer.
+        range, a field without effect, or a run that cannot be trained longer.
+    """
+    config = resolve_with_idle(given)
+    # Earlier versions began runs with such flags, which can be resumed.
+    if config.resume and (Path(config.workdir or "") / "config.json").is_file():
+        return config
+    for name, reason in idle_flags(vars(config)).items():
+        if name in given and getattr(config, name) != getattr(TrainConfig, name):
+            value = getattr(config, name)
+            raise UserError(f"--{name}={value}: {reason}. Leave the flag out.")
+    return config
+
+
+def resolve_with_idle(given: Mapping[str, Any]) -> TrainConfig:
+    """Returns the config as `resolve` does, also if given fields have no effect (`idle_flags`).
+
+    A search gives all of its fields in every trial.
     """
     given = lists_to_tuples(given)
     check_settings(given)

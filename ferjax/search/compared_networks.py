@@ -5,7 +5,7 @@ from typing import Any
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.recipes import resolve
+from ferjax.recipes import resolve_with_idle
 from ferjax.search.search_space import DEFAULT, IMAGE_FIELDS, Choice, Space
 
 
@@ -17,7 +17,7 @@ def base_configs(fixed: Mapping[str, Any], space: Space) -> tuple[TrainConfig, .
     """
     models = space.get("model")
     if not isinstance(models, Choice):
-        return (resolve(fixed),)
+        return (resolve_with_idle(fixed),)
     if DEFAULT in models.texts:
         raise UserError(
             f"--space: model={DEFAULT} stands for no network. Write its name, as in"
@@ -28,7 +28,7 @@ def base_configs(fixed: Mapping[str, Any], space: Space) -> tuple[TrainConfig, .
             f"--recipe={fixed['recipe']} is of one model, and --space varies model. Leave the"
             " recipe out, and give the settings that all trials share as flags."
         )
-    bases = tuple(resolve({**fixed, "model": name}) for name in models.texts)
+    bases = tuple(resolve_with_idle({**fixed, "model": name}) for name in models.texts)
     for base in bases[1:]:
         for field in IMAGE_FIELDS:
             values = getattr(bases[0], field), getattr(base, field)

@@ -10,10 +10,11 @@ from typing import Any
 
 import ferjax
 from ferjax.config.given_files import read_json_object
+from ferjax.config.idle_flags import IDLE_RULES
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.recipes import resolve
+from ferjax.recipes import resolve_with_idle
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.search.compared_networks import base_configs
 from ferjax.search.search_space import (
@@ -104,7 +105,23 @@ def plan_search(
     model = "models" if "model" in space else bases[0].model
     out = Path(config.out or f"runs/search-{model}-{bases[0].dataset}")
     overwrite = bool(given.get("overwrite"))
+    if overwrite or not (out / STUDY_FILE).is_file():
+        _refuse_idle_fields(fixed, space, bases)
     return Search(config, fixed, bases, space, trials, out, overwrite, tuple(imports))
+
+
+def _refuse_idle_fields(
+    fixed: Mapping[str, Any], space: Space, bases: Sequence[TrainConfig]
+) -> None:
+    """Raises `UserError` for a field, given or varied, that has no effect in any trial."""
+    for name, rule in IDLE_RULES.items():
+        reasons = [rule.reason(vars(base)) for base in bases]
+        if not all(reasons) or set(rule.decided_by) & set(space):
+            continue
+        if name in space:
+            raise UserError(f"--space varies {name}: {reasons[0]}. Leave {name} out.")
+        if name in fixed and fixed[name] != getattr(TrainConfig, name):
+            raise UserError(f"--{name}={fixed[name]}: {reasons[0]}. Leave the flag out.")
 
 
 def _total_trials(config: SearchConfig, space: Space) -> int:
@@ -135,7 +152,7 @@ def trial_config(search: Search, point: Mapping[str, Any], number: int) -> Train
     settings = settings_from_point(search.space, point)
     workdir = {"workdir": str(search.out / trial_folder(number)), "resume": True}
     # The search has a line for each trial and a bar of its own.
-    return resolve({**search.fixed, **settings, **workdir, "progress": False})
+    return resolve_with_idle({**search.fixed, **settings, **workdir, "progress": False})
 
 
 def study_exists(search: Search) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.given_files import read_json_object
+from ferjax.config.idle_flags import idle_flags
+from ferjax.recipes import resolve_with_idle
 from ferjax.search.search_plan import Search, trial_folder
 from ferjax.search.search_space import Choice, format_space, settings_from_point
 
@@ -87,6 +89,8 @@ def best_command(search: Search, row: Mapping[str, Any]) -> str:
     """Returns the command line that trains a trial again, in a new run directory."""
     point = {name: value for name, value in row["values"].items() if value is not None}
     settings = {**search.fixed, **settings_from_point(search.space, point)}
+    idle = idle_flags(vars(resolve_with_idle(settings)))
+    settings = {name: value for name, value in settings.items() if name not in idle}
     flags = [f"--import={','.join(search.imports)}"] if search.imports else []
     flags += [_flag(name, value) for name, value in settings.items() if name not in _DISPLAY]
     return shlex.join(["python", "-m", "launch.train", *flags])

@@ -2,18 +2,24 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from ferjax.config.idle_flags import idle_flags
+from ferjax.config.json_file import config_to_json, read_config_file
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables, check_image, create_model
-from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe, resolve
+from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe, resolve, resolve_with_idle
 from ferjax.runtime.variable_tree import unflatten
 from ferjax.training.freezing import check_frozen
+from ferjax.training.optimizers.optax_optimizers import OPTIMIZERS
 
 FIELDS = {field.name for field in dataclasses.fields(TrainConfig)}
 MODULE_FIELDS = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
@@ -228,3 +234,57 @@ def test_seeds_name_the_default_workdir() -> None:
 def test_wrong_settings_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         resolve(given)
+
+
+PAIR: dict[str, Any] = {"model": "base_cnn", "dataset": "synthetic"}  # by its recipe sgd, 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"momentum": 0.5, "optimizer": "adam"}, "--momentum=0.5: --optimizer=adam does not use"),
+        ({"guide_input": "shared"}, "--guide_input=shared: there is no guide"),
+        ({"guide": "none", "pretrained": "runs/a", "guide_input": "shared"}, "there is no guide"),
+        ({"backbone_factor": 0.1, "freeze": "all_but_head"}, "--backbone_factor=0.1: --freeze=all"),
+        ({"layer_decay": 0.7, "freeze": ("all_but_head",) * 2}, "trains no layer below the head"),
+    ],
+)
+def test_a_flag_without_effect_is_refused_for_a_new_run(
+    given: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    new = {**PAIR, **given, "workdir": str(tmp_path), "resume": True}
+    with pytest.raises(UserError, match=f"{words}.*Leave the flag out"):
+        resolve(new)
+    # Earlier versions began such runs. Their configs can be read, and they can be resumed.
+    old = resolve_with_idle(new)
+    (tmp_path / "config.json").write_text(config_to_json(old), "utf-8")
+    assert read_config_file(tmp_path / "config.json") == resolve(new) == old
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"optimizer": "adam"},  # the momentum is the recipe's
+        {"optimizer": "adam", "momentum": 0.9},  # the default
+        *({"optimizer": name, "momentum": 0.8} for name in ("sgd", "nesterov", "sam")),
+        {"guide_input": "shared", "pretrained": "runs/of_a_guided_awei"},
+        {"backbone_factor": 0.1, "layer_decay": 0.7, "freeze": ("all_but_head", "none")},
+    ],
+)
+def test_flags_with_an_effect_are_taken(given: dict[str, Any]) -> None:
+    assert {name: getattr(resolve({**PAIR, **given}), name) for name in given} == given
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_momentum_is_refused_where_the_optimizer_is_the_same_without(name: str) -> None:
+    params = {"head": {"kernel": jnp.ones((2, 2))}, "conv": {"kernel": jnp.ones((2, 2))}}
+
+    def second_update(momentum: float) -> Any:
+        optimizer = OPTIMIZERS[name](momentum, 0.0)
+        state = optimizer.update(params, optimizer.init(params), params)[1]
+        return optimizer.update(params, state, params)[0]
+
+    updates = second_update(0.1), second_update(0.9)
+    same = all(jax.tree.leaves(jax.tree.map(jnp.array_equal, *updates)))
+    values = {**vars(TrainConfig()), "optimizer": name}
+    assert ("momentum" in idle_flags(values)) == same

@@ -49,6 +49,27 @@ def test_the_command_line_of_the_best_trial_gives_its_config(
     assert resolved.workdir != config.workdir
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"space": "optimizer=adam|sgd, momentum=0.1|0.8"},
+        {"space": "optimizer=adam|sgd", "given": {"momentum": 0.8}},
+    ],
+)
+def test_a_field_that_only_some_trials_use_is_recommended_where_it_is_used(
+    search: Search, options: dict[str, Any], tmp_path: Path
+) -> None:
+    for best in ("adam", "sgd"):
+        report = search(
+            lambda config, epoch, best=best: 0.5 + 0.1 * (config.optimizer == best),
+            sampler="grid",
+            out=str(tmp_path / best),
+            **options,
+        )
+        assert report["best"]["values"]["optimizer"] == best
+        assert ("--momentum" in report["command"]) == (best == "sgd")
+
+
 def test_another_search_is_refused_in_the_same_folder(search: Search) -> None:
     search(trials=1, space=RATE)
     for change, words in (
@@ -109,6 +130,15 @@ def test_a_study_that_another_worker_is_writing(search: Search, tmp_path: Path) 
         ({"space": "model=cnn4|cnn5"}, ["varies model, and --model is given"]),
         ({**MODELS, "space": "model=cnn4|cnn44"}, ["unknown model 'cnn44'"]),
         ({**MODELS, "space": "model=default|cnn4"}, ["model=default stands for no network"]),
+        (
+            {"given": {"optimizer": "adam"}, "space": "momentum=0.1|0.9"},
+            ["--space varies momentum: --optimizer=adam does not use it"],
+        ),
+        (
+            {"given": {"momentum": 0.5}, "space": RATE},
+            ["--momentum=0.5: --optimizer=adamw does not use it"],
+        ),
+        ({"space": "layer_decay=0.5|0.7", "given": {"freeze": "all_but_head"}}, ["no layer below"]),
         (
             {
                 "given": {**MODELS["given"], "recipe": "yang_cnn4_fer2013"},
