@@ -177,7 +177,7 @@ def _for_network(
 def _check_fields(config: TrainConfig, source: nn.Module, model: nn.Module) -> None:
     """Raises `UserError` if a field that determines the layers before the head differs."""
     for name in model_entry(config.model).fields:
-        source_value, value = getattr(source, name), getattr(model, name)
+        source_value, value = (getattr(network, name, None) for network in (source, model))
         if name not in (*_IGNORED, "head_widths", "pooling") and source_value != value:
             raise UserError(
                 f"--pretrained={config.pretrained} is of {config.model} with {name}={source_value},"
