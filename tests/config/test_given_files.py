@@ -25,8 +25,9 @@ OWN = {
     "export/conversion/run_converter.py", "export/run_export.py", "live/video_table.py",
     "live/follow_faces.py",
     "predict/journal.py", "predict/rows.py", "reproduce/reporting/embedded_results.py",
-    "reproduce/reporting/verify_page.py", "reproduce/running/stored_results.py",
-    "reproduce/studies/measure_answers.py", "runtime/processes.py", "runtime/rendezvous.py",
+    "report/private_paths.py", "reproduce/reporting/verify_page.py",
+    "reproduce/running/stored_results.py", "reproduce/studies/measure_answers.py",
+    "runtime/processes.py", "runtime/rendezvous.py",
     "search/search_plan.py", "training/run_directory/verified_reads.py", "config/given_files.py",
 }  # fmt: skip
 

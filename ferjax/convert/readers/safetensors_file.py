@@ -15,8 +15,8 @@ _DTYPES: dict[str, str] = {"F64": "float64", "F32": "float32", "F16": "float16",
 _DTYPES |= {f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}
 _DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)}
 _DTYPES |= {"BOOL": "bool"}
-# The header takes about 100 bytes for each array.
-_MOST_HEADER_BYTES = 16 << 20
+# The header takes about 100 bytes for each array, of which the largest networks have thousands.
+_MOST_HEADER_BYTES = 4 << 20
 
 
 def open_safetensors(path: Path) -> Source:

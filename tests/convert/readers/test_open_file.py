@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -144,3 +145,11 @@ def test_errors_name_missing_packages(
     monkeypatch.setitem(sys.modules, package, None)
     message = error_message(path)
     assert f"needs {package}, which is not installed. Run: pip install 'ferjax[convert]'" in message
+
+
+def test_a_safetensors_header_that_no_network_has_is_refused(tmp_path: Path) -> None:
+    header = b"{}".ljust(5 << 20)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+    with pytest.raises(UserError, match=r"a header of 5,242,880 bytes.*at most 4,194,304"):
+        open_source(path)

@@ -232,6 +232,7 @@ def many(count: int) -> Any:
 
 SAFETENSORS: dict[str, Build] = {
     "100,000 entries": safetensors(many(100_000)),
+    "15,000 entries": safetensors(many(15_000)),
     "entries that share their bytes": safetensors({"a": entry(), "b": entry()}, FOUR),
     "entries that overlap": safetensors({"a": entry(), "b": entry(offsets=(8, 24))}, FOUR + FOUR),
     "bytes that no entry covers": safetensors({"a": entry()}, FOUR + FOUR),
