@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ferjax.images.augment import Augment, Augmentation, draw, find_augmentation
 from ferjax.images.mixup_cutmix import Mix, draw_mix, mix_inputs
-from ferjax.images.preprocess import check_pixels, prepare, prepare_unchecked
+from ferjax.images.preprocess import check_pixels, prepare, prepare_floats
 from ferjax.specs import InputSpec
 
 
@@ -33,12 +33,12 @@ def augment(
     Raises:
       UserError: an unknown name, or images of floats.
     """
-    check_pixels(images)
     if isinstance(augmentation, str):
         augmentation = find_augmentation(augmentation)
     if isinstance(augmentation, Augment):
         return prepare(images, spec, *draw(augmentation, key, index, images.shape[1:3]))
-    return prepare_unchecked(augmentation(key, images, index), spec)
+    check_pixels(images)
+    return prepare_floats(augmentation(key, images, index), spec)
 
 
 def augment_and_mix(

@@ -70,7 +70,7 @@ def prepare(
       UserError: images of floats: most are in [0, 1], and would become almost black.
     """
     check_pixels(images)
-    return prepare_unchecked(images, spec, geometry, colour, erased)
+    return normalize(_pixels(images, spec, geometry, colour, erased), spec).astype(jnp.float32)
 
 
 def check_pixels(images: jax.Array | np.ndarray) -> None:
@@ -83,15 +83,9 @@ def check_pixels(images: jax.Array | np.ndarray) -> None:
         )
 
 
-def prepare_unchecked(
-    images: jax.Array | np.ndarray,
-    spec: InputSpec,
-    geometry: Geometry | None = None,
-    colour: Colour | None = None,
-    erased: jax.Array | None = None,
-) -> jax.Array:
+def prepare_floats(images: jax.Array | np.ndarray, spec: InputSpec) -> jax.Array:
     """Returns network input as `prepare`, from images that may also be float in [0, 255]."""
-    return normalize(_pixels(images, spec, geometry, colour, erased), spec).astype(jnp.float32)
+    return normalize(_pixels(images, spec), spec).astype(jnp.float32)
 
 
 def network_input(
@@ -115,9 +109,9 @@ def network_input(
 def _pixels(
     images: jax.Array | np.ndarray,
     spec: InputSpec,
-    geometry: Geometry | None,
-    colour: Colour | None,
-    erased: jax.Array | None,
+    geometry: Geometry | None = None,
+    colour: Colour | None = None,
+    erased: jax.Array | None = None,
 ) -> jax.Array:
     """Returns the augmented pixels of the spec's size and channels, before normalisation."""
     pixels = to_channels(images, spec.channels)
