@@ -25,8 +25,6 @@ class Experiment:
         baseline field of `BaselineConfig` → value, with `dataset` among them.
       protocol: name of the paper's protocol, with which the report is stamped; None: ferjax's
         splits.
-      reading: for the role `reading`: the field and the value that it tries, such as
-        `("optimizer", "adam")`.
       needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
         `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
         experiment that lacks them is listed as one that could not be run.
@@ -46,7 +44,6 @@ class Experiment:
     recipe: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
-    reading: tuple[str, Any] | None = None
     needs: tuple[str, ...] = ()
     after: str | None = None
     accelerator: bool = False
