@@ -197,7 +197,7 @@ OPEN_POINTS = (
         name="widths",
         text="Widths and padding of the base network are not printed.",
         reading="10 and 20 filters without padding, a dense layer of 50, as in PyTorch's example;"
-        " not varied, because no setting changes them.",
+        " not varied: no setting changes them.",
     ),
     OpenPoint(
         name="early_layers",

@@ -16,7 +16,8 @@ DATASETS = ("rafdb",)
 # three seeds: at 96 px with batches of 8 they train about 70 images/s. 2,000 images x 20 epochs
 # take 9.5 minutes and the evaluations 2: three networks with three seeds take 1.7 hours, the two
 # that the paper proposes 1.2 hours, and the honest one 35 minutes. VGG16's features of the 4,000
-# images are computed once for each cut, in 3 minutes. Eight readings with 500 images, of whichever data are at hand, take 25 minutes.
+# images are computed once for each cut, in 3 minutes. Eight readings with 500 images, of whichever
+# data are at hand, take 25 minutes.
 _FACES: Mapping[str, Any] = {"image_size": 96, "limit": 2000, "eval_every": 2}
 _FEW_FACES = {**_FACES, "limit": 500}
 _SIZE_DEPARTURE = "96 px instead of 224"

@@ -148,7 +148,7 @@ OPEN_POINTS = (
     OpenPoint(
         name="widths",
         text="The widths are in a figure that is lost; those of the dense layers are not printed.",
-        reading="32, 64, 128, 256, 512, 512 filters and one dense layer of 256; not varied, because no"
+        reading="32, 64, 128, 256, 512, 512 filters and one dense layer of 256; not varied: no"
         " setting changes them.",
     ),
     OpenPoint(

@@ -18,7 +18,7 @@ from ferjax.reproduce.judging.ledger import SMOKE_REASON
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
 from ferjax.runtime.atomic_files import write_atomically
 
-_LARGEST = 5_000_000
+LARGEST = 5_000_000
 _KIND_OF_VERDICT = {REPRODUCED: "yes", NOT_REPRODUCED: "no", NOT_TESTED: "open", REDRAWN: "drawn"}
 _CONTENTS = (
     ("summary", "Summary"),
@@ -67,14 +67,14 @@ def render_report(
 
 def is_too_large(page: str) -> bool:
     """Returns whether a page has more bytes than a report may have."""
-    return len(page.encode()) > _LARGEST
+    return len(page.encode()) > LARGEST
 
 
 def check_size(page: str) -> None:
     """Raises `UserError` if a page has more bytes than a report may have."""
     if is_too_large(page):
         raise UserError(
-            f"the page would have {len(page.encode()):,} bytes, {_LARGEST:,} are the most. Give"
+            f"the page would have {len(page.encode()):,} bytes, {LARGEST:,} are the most. Give"
             " fewer --seeds, or fewer experiments (--only) in a new --out."
         )
 

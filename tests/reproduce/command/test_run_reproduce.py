@@ -166,9 +166,9 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (f"The stand-ins take --data_dir={stand_ins}." in text) == bool(stand_ins)
         for name in find_paper(paper).datasets:
             assert text.count(dataset_entries()[name].source) == 1
+    other = config(tmp_path / "new", paper="liu", smoke=False, dataset=("kdef",))
     with pytest.raises(UserError, match=r"^--paper=liu: the data set kdef is .* Get kdef: "):
-        given = config(tmp_path / "new", paper="liu", smoke=False, dataset=("kdef",))
-        run_reproduce(given)
+        run_reproduce(other)
     for given, message in (
         ({"smoke": False, "data_dir": ("nowhere",)}, "nowhere, given for fer2013, is not there"),
         ({"smoke": False, "dataset": ("faces",)}, "unknown --dataset"),
