@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# paper: an experiment of the paper, by its own protocol; on other data, to which that may not apply,
-# on the splits of these. honest: the same on ferjax's splits. reading: one hyper-parameter that the
-# paper does not print, at another value. baseline: an experiment with which the paper compares its
-# own, or a training whose weights others start from. proposed: an experiment that the paper
-# suggests and did not run. breach: an honest run with one rule of the protocol broken, for the study of
-# protocols.
+# paper: an experiment of the paper, by its own protocol; on other data, to which that may not
+# apply, by the splits of these data. honest: the same on ferjax's splits. reading: one
+# hyper-parameter that the paper does not print, at another value. baseline: an experiment with
+# which the paper compares its own, or a training whose weights others start from. proposed: an
+# experiment that the paper suggests and did not run. breach: an honest run with one rule of the
+# protocol broken, for the study of protocols.
 ROLES = ("paper", "honest", "reading", "baseline", "proposed", "breach")
 
 
