@@ -34,7 +34,7 @@ class Claim:
     `at_least`, `at_most`: the paper says that `measure` reaches `paper`, or stays under it.
     `better`: the paper says that `measure` is above `than` (for losses: below).
     `trend`: the paper says that the metric of `measure` grows along `along`.
-    `count`: the paper says that `fact` of its data is `paper`.
+    `count`: the paper says that `counted` has `paper` images.
     `figure`: the paper shows `figure`, which the report redraws.
     `statement`: anything else; `untestable` must say why it is not tested.
 
@@ -53,9 +53,9 @@ class Claim:
       than: for `better`: the other side of the comparison.
       along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
         of `measure` is among them.
-      fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
-      complete: for `count`: splits, as the fact `images` takes them, and the number of images in
-        them in a complete copy of the data. A copy with another number cannot judge the claim.
+      counted: for `count`: the split whose images are counted, or several as `train+val`.
+      complete: for `count`: splits, written like `counted`, and the number of images in them in a
+        complete copy of the data. A copy with another number cannot judge the claim.
       figure: for `figure`: name in the paper's table of figures.
       honest: the same as `measure` by the honest protocol, shown beside it; None: there is none.
       honest_than: the same as `than` by the honest protocol.
@@ -75,7 +75,7 @@ class Claim:
     measure: Measure | None = None
     than: Measure | None = None
     along: tuple[str, ...] = ()
-    fact: tuple[str, str] | None = None
+    counted: str | None = None
     complete: tuple[str, int] | None = None
     figure: str | None = None
     honest: Measure | None = None

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# paper: an experiment of the paper, by its own protocol. honest: the same on ferjax's splits.
-# reading: one hyper-parameter that the paper does not print, at another value. baseline: an
-# experiment with which the paper compares its own. proposed: an experiment that the paper suggests
-# and did not run. breach: an honest run with one rule of the protocol broken, for the study of
-# protocols.
+# paper: an experiment of the paper, by its own protocol; on other data, to which that may not
+# apply, by the splits of these data. honest: the same on ferjax's splits. reading: one
+# hyper-parameter that the paper does not print, at another value. baseline: an experiment with
+# which the paper compares its own, or a training whose weights others start from. proposed: an
+# experiment that the paper suggests and did not run. breach: an honest run with one rule of the
+# protocol broken, for the study of protocols.
 ROLES = ("paper", "honest", "reading", "baseline", "proposed", "breach")
 
 
@@ -25,8 +26,6 @@ class Experiment:
         baseline field of `BaselineConfig` → value, with `dataset` among them.
       protocol: name of the paper's protocol, with which the report is stamped; None: ferjax's
         splits.
-      reading: for the role `reading`: the field and the value that it tries, such as
-        `("optimizer", "adam")`.
       needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
         `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
         experiment that lacks them is listed as one that could not be run.
@@ -46,7 +45,6 @@ class Experiment:
     recipe: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     protocol: str | None = None
-    reading: tuple[str, Any] | None = None
     needs: tuple[str, ...] = ()
     after: str | None = None
     accelerator: bool = False

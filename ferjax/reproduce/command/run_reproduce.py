@@ -22,7 +22,7 @@ from ferjax.reproduce.reporting.build_report import with_departures
 from ferjax.reproduce.reporting.used_predictions import used_predictions
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
-from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
+from ferjax.reproduce.running.at_hand import AtHand, data_of_stand_ins, find_at_hand, lack_of
 from ferjax.reproduce.running.chosen_experiments import left_out_of_smoke
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
 from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
@@ -54,7 +54,8 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
         write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, printed_paper, out)
     paper, lacks = with_stand_ins(printed_paper, lack_of(config, at_hand))
-    _check_any_data(paper, lacks)
+    if not paper.experiments:
+        raise _no_data(printed_paper, at_hand)
     write_atomically(out / MARK, mark)
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
@@ -101,19 +102,21 @@ def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
     return json.dumps(mark) + "\n"
 
 
-def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
-    """Raises `UserError` if no experiment can be run for lack of its data set."""
-    if paper.experiments:
-        return
-    sources = "; ".join(f"{name}: {dataset_entries()[name].source}" for name in paper.datasets)
-    layouts = "; ".join(
-        layout for name in paper.datasets for layout in dataset_entries()[name].layouts
+def _no_data(paper: Paper, at_hand: AtHand) -> UserError:
+    """Returns the error for a paper of which no experiment can be run for lack of its data."""
+    names = [at_hand.instead.get(name, name) for name in paper.datasets]
+    wanted = " ".join(
+        f"Get {name}: {dataset_entries()[name].source}. Expected:"
+        f" {'; '.join(dataset_entries()[name].layouts)}."
+        for name in names
     )
-    names = ",".join(f"{name}:PATH" for name in paper.datasets)
-    place = names if len(paper.datasets) > 1 else "PATH"
-    raise UserError(
-        f"--paper={paper.name}: {next(iter(lacks.values()))}. Get {sources}. Expected: {layouts}."
-        f" Then give --data_dir={place}. Without any data --smoke runs the same on drawn faces."
+    place = ",".join(f"{name}:PATH" for name in names) if len(names) > 1 else "PATH"
+    stand_ins = data_of_stand_ins(paper)
+    others = f" The stand-ins take --data_dir={stand_ins}." if stand_ins else ""
+    return UserError(
+        f"--paper={paper.name}: the data set{'s' * (len(names) > 1)} {' and '.join(names)}"
+        f" {'are' if len(names) > 1 else 'is'} not at hand. {wanted} Then give --data_dir={place}."
+        f"{others} Without any data --smoke runs the same on drawn faces."
     )
 
 
@@ -137,7 +140,8 @@ def finished_results(
       failed: experiments of which a run failed; their finished runs are used too.
 
     Returns:
-      Experiment → results by seed. Experiment → what is wrong with a run that is left out.
+      Experiment → results by seed. Experiment → why a run is left out: what is wrong with it, or
+      that some of the seeds have not been run yet.
 
     Raises:
       UserError: one of `runs` has other settings, or is damaged, and its experiment is not among
@@ -145,6 +149,7 @@ def finished_results(
     """
     results: dict[str, list[RunResult]] = {}
     departures, problems = {}, {}
+    left: dict[str, list[int]] = {}
     for run in (*runs, *others):
         name = run.experiment.name
         try:
@@ -155,6 +160,7 @@ def finished_results(
             problems.setdefault(name, str(error))
             continue
         if result is None:
+            left.setdefault(name, []).append(run.seed)
             continue
         group = results.setdefault(name, [])
         if group and _digests(group[0]) != _digests(result):
@@ -166,6 +172,9 @@ def finished_results(
             continue
         group.append(result)
         departures[name] = {"departs": list(run.departs), "other_data": run.other_data}
+    for name in results.keys() & left.keys():
+        seeds = ", ".join(map(str, left[name]))
+        problems.setdefault(name, f"seed{'s' * (len(left[name]) > 1)} {seeds} not run yet")
     return with_departures(results, departures), problems
 
 

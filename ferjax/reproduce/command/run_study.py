@@ -21,11 +21,11 @@ from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.studies.answers import Answers
 from ferjax.reproduce.studies.drawn_people import drawn_people
-from ferjax.reproduce.studies.measure_answers import run_answers
+from ferjax.reproduce.studies.measure_answers import Duplicates, run_answers
 from ferjax.reproduce.studies.protocol_table import (
     DATASETS,
     EXPERIMENTS,
-    SMOKE,
+    SMOKE_EXPERIMENTS,
     TITLE,
     Comparison,
     comparisons_of,
@@ -66,7 +66,11 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     lack = lack_of(config, at_hand)
     lacks = {one.name: why for one in EXPERIMENTS if (why := lack(one))}
     if config.smoke:
-        lacks |= {one.name: "--smoke leaves it out" for one in EXPERIMENTS if one.name not in SMOKE}
+        lacks |= {
+            one.name: "--smoke leaves it out"
+            for one in EXPERIMENTS
+            if one.name not in SMOKE_EXPERIMENTS
+        }
     study = replace(study, experiments=tuple(one for one in EXPERIMENTS if one.name not in lacks))
     runs = plan_runs(config, study, at_hand, out)
     other_runs = plan_others(config, study, at_hand, out)
@@ -130,10 +134,10 @@ def _answers(
         (name, result.seed): result for name, group in results.items() for result in group
     }
     answers: dict[str, dict[int, dict[str, Answers]]] = {}
-    duplicates: dict[tuple[str, str], Any] = {}
+    duplicates: Duplicates = {}
     say("evaluating views, labels and copies", progress)
     for run in runs:
         if result := result_of_run.get((run.experiment.name, run.seed)):
-            answers_of_run = run_answers(run, result, sides, out, duplicates)
+            answers_of_run, duplicates = run_answers(run, result, sides, out, duplicates)
             answers.setdefault(run.experiment.name, {})[run.seed] = answers_of_run
     return answers

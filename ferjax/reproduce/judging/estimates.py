@@ -10,7 +10,7 @@ import numpy as np
 from ferjax.report.intervals import wilson_interval
 from ferjax.reproduce.claim_table import Measure
 from ferjax.reproduce.judging.metrics import METRICS
-from ferjax.reproduce.judging.resampled_confusions import DRAWS, resampled_confusions
+from ferjax.reproduce.judging.resamples import DRAWS, resampled_confusions
 from ferjax.reproduce.judging.seeds_and_images import half_width_over_seeds, joined
 from ferjax.reproduce.run_result import Predictions, RunResult
 
@@ -209,9 +209,6 @@ def _images_of(runs: Sequence[RunResult], measure: Measure, split: str) -> int:
     metric, run = METRICS[measure.metric], runs[0]
     if metric.share_of == "true":
         return int(run.splits[split]["classes"][measure.emotion])
-    if metric.share_of == "predicted":
-        index = run.classes.index(str(measure.emotion))
-        return int((_predictions(run, measure, split).predicted == index).sum())
     return int(run.splits[split]["images"])
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ferjax.reproduce.claim_table import Claim, Measure
-from ferjax.reproduce.judging.data_facts import FACTS
 from ferjax.reproduce.judging.departures_of_claim import (
     experiments_of_claim,
     limit_of,
@@ -21,6 +20,7 @@ from ferjax.reproduce.judging.estimates import (
     estimate,
     runs_of,
 )
+from ferjax.reproduce.judging.image_counts import images_in
 from ferjax.reproduce.judging.metrics import METRICS
 from ferjax.reproduce.judging.verdicts import (
     NOT_TESTED,
@@ -34,7 +34,7 @@ from ferjax.reproduce.judging.verdicts import (
     kendall_tau,
 )
 
-SMOKE = "--smoke: a few steps on drawn faces say nothing about the claim"
+SMOKE_REASON = "--smoke: a few steps on drawn faces say nothing about the claim"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Row:
       steps: for `trend`: the differences of neighbours.
       tau: for `trend`: Kendall's tau of the means with their order.
       count: for `count`: our count.
-      honest: the row by the honest protocol, with a verdict of its own; None if there is none.
+      honest: the row by the honest protocol, with a verdict of its own, which says so if that was
+        not measured; None if there is no honest protocol for the claim.
     """
 
     claim: Claim
@@ -83,11 +84,14 @@ def judge_claims(
 
 def _judge(claim: Claim, results: Results, missing: Mapping[str, str], smoke: bool) -> Row:
     """Returns the row of a claim; without a measured number the verdict says why."""
+    if claim.untestable:
+        # Our runs do not do what the claim is about, so that a number of theirs would mislead.
+        return Row(claim, Verdict(NOT_TESTED, claim.untestable))
     honest = _honest(claim, results, smoke)
     try:
         return replace(_measured(claim, results, smoke), honest=honest)
     except NotMeasured as error:
-        why = claim.untestable or _reason(claim, str(error), missing)
+        why = _reason(claim, results, str(error), missing)
         return Row(claim, Verdict(NOT_TESTED, why), honest=honest)
 
 
@@ -98,15 +102,13 @@ def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
     """
     row = _ROW_OF_KIND[claim.kind](claim, results)
     verdict = row.verdict
-    if claim.untestable:
-        verdict = Verdict(NOT_TESTED, claim.untestable)
-    elif smoke:
+    if smoke:
         word = REDRAWN if claim.kind == "figure" else NOT_TESTED
-        verdict = Verdict(word, SMOKE)
+        verdict = Verdict(word, SMOKE_REASON)
     elif claim.kind == "figure":
         pass
     elif data := other_data_of(claim, results):
-        verdict = Verdict(NOT_TESTED, f"its number is of other data: {data}")
+        verdict = Verdict(NOT_TESTED, _other_data_text(data))
     elif claim.kind == "count" and (limit := limit_of(claim, results)):
         verdict = Verdict(NOT_TESTED, _limit_text(limit))
     estimates = [one for one in (row.ours, *row.sides) if one]
@@ -114,7 +116,7 @@ def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
 
 
 def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
-    """Returns the row of the same claim by the honest protocol, if that was run."""
+    """Returns the row of the same claim by the honest protocol, or None if it has none."""
     if claim.honest is None:
         return None
     honest_claim = replace(
@@ -126,14 +128,18 @@ def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
     )
     try:
         return _measured(honest_claim, results, smoke)
-    except NotMeasured:
-        return None
+    except NotMeasured as error:
+        names = [name for name in experiments_of_claim(honest_claim) if not results.get(name)]
+        why = f"not run: {', '.join(names)} (why: see Experiments)" if names else str(error)
+        return Row(honest_claim, Verdict(NOT_TESTED, why))
 
 
-def _reason(claim: Claim, not_measured: str, missing: Mapping[str, str]) -> str:
+def _reason(claim: Claim, results: Results, not_measured: str, missing: Mapping[str, str]) -> str:
     """Returns why experiments of a claim did not run, or `not_measured` if all of them did."""
     reasons = [
-        f"{name}: {missing[name]}" for name in experiments_of_claim(claim) if name in missing
+        f"{name}: {missing.get(name, 'not run yet')}"
+        for name in experiments_of_claim(claim)
+        if not results.get(name)
     ]
     return "; ".join(dict.fromkeys(reasons)) or not_measured
 
@@ -173,25 +179,31 @@ def _trend(claim: Claim, results: Results) -> Row:
 
 
 def _count(claim: Claim, results: Results) -> Row:
-    if claim.fact is None:
-        raise ValueError(f"claim {claim.name}: its kind needs a fact")
-    name, argument = claim.fact
+    if claim.counted is None:
+        raise ValueError(f"claim {claim.name}: its kind needs the splits that are counted")
     runs, _ = runs_of(results, replace(_measure(claim), split="train"))
-    of_one_split = argument.partition("/")[0] in ("train", "val", "test")
+    # First of all: what other data lack is no reason.
+    if data := other_data_of(claim, results):
+        raise NotMeasured(_other_data_text(data))
+    of_one_split = "+" not in claim.counted
     # Splits that were cut by --limit say nothing about the copy of the data.
     limit = limit_of(claim, results)
     if not limit and not of_one_split and "test" not in runs[0].splits:
         raise NotMeasured("the data at hand have no test split")
     if claim.complete and not limit:
         splits, complete_count = claim.complete
-        if (count := FACTS["images"](runs[0].splits, splits)) != complete_count:
+        if (count := images_in(runs[0].splits, splits)) != complete_count:
             shown = "none" if count is None else f"{count:,}"
             raise NotMeasured(f"the copy at hand has {shown} of {complete_count:,} images")
-    ours = FACTS[name](runs[0].splits, argument)
+    ours = images_in(runs[0].splits, claim.counted)
     if ours is None:
-        without = f"the data at hand have no {argument or name}"
+        without = f"the data at hand have no {claim.counted}"
         raise NotMeasured(_limit_text(limit) if limit else without)
     return Row(claim, judge_count(claim, ours), count=ours)
+
+
+def _other_data_text(data: str) -> str:
+    return f"its number is of other data: {data}"
 
 
 def _limit_text(limit: int) -> str:
@@ -204,8 +216,7 @@ def _figure(claim: Claim, results: Results) -> Row:
 
 
 def _statement(claim: Claim, _: Results) -> Row:
-    why = claim.untestable or "nothing measures it"
-    return Row(claim, Verdict(NOT_TESTED, why))
+    return Row(claim, Verdict(NOT_TESTED, "nothing measures it"))
 
 
 _ROW_OF_KIND: dict[str, Callable[[Claim, Results], Row]] = {

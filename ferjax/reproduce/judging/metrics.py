@@ -26,8 +26,8 @@ class Metric:
       of_confusion: (confusion matrices [..., K, K], index of the class) → values [...].
       of_curve: (evaluation lines of one split in order of epochs, epoch) → value.
       of_class: whether it is a metric of one emotion.
-      share_of: the images of which it is a share, for Wilson's interval: `all`, `true` (images of
-        the class), `predicted` (images predicted as the class); None: it is no share of images.
+      share_of: the images of which it is a share, for Wilson's interval: `all`, or `true` (images
+        of the class); None: it is no share of images.
       is_rate: whether it is in [0, 1] and shown in per cent.
       lower_is_better: whether a smaller value is the better one.
     """
@@ -77,11 +77,6 @@ def _weighted(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions
     return lambda m, _: _ratio((rates(m) * m.sum(-1)).sum(-1), m.sum((-2, -1)))
 
 
-def _mean_class_accuracy(m: Confusions, _: int) -> np.ndarray:
-    has_images = m.sum(-1) > 0
-    return _ratio((_recalls(m) * has_images).sum(-1), has_images.sum(-1))
-
-
 def _value_at_epoch(key: str) -> Callable[[Curves, int], float]:
     """Returns a function that reads the value of a key at an epoch."""
 
@@ -106,18 +101,12 @@ METRICS: dict[str, Metric] = {
         lambda m, _: _ratio(_hits(m).sum(-1), m.sum((-2, -1))),
         share_of="all",
     ),
-    "mean_class_accuracy": Metric("balanced accuracy", _mean_class_accuracy),
     "macro_precision": Metric("macro precision", _macro(_precisions)),
     "macro_recall": Metric("macro recall", _macro(_recalls)),
     "macro_f1": Metric("macro F1", _macro(_f1s)),
     "weighted_precision": Metric("weighted precision", _weighted(_precisions)),
-    "weighted_recall": Metric("weighted recall", _weighted(_recalls)),
     "weighted_f1": Metric("weighted F1", _weighted(_f1s)),
     "recall": Metric("recall", lambda m, k: _recalls(m)[..., k], of_class=True, share_of="true"),
-    "precision": Metric(
-        "precision", lambda m, k: _precisions(m)[..., k], of_class=True, share_of="predicted"
-    ),
-    "f1": Metric("F1", lambda m, k: _f1s(m)[..., k], of_class=True),
     "predicted_share": Metric(
         "share of images that are called so",
         lambda m, k: _ratio(m.sum(-2)[..., k], m.sum((-2, -1))),

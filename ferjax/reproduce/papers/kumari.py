@@ -6,6 +6,7 @@ from typing import Any
 from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.paper_table import OpenPoint
 from ferjax.reproduce.papers.kumari_claims import CLAIMS, FIGURES
+from ferjax.reproduce.papers.readings import Readings, reading_name, tried_values
 
 __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
 
@@ -25,7 +26,7 @@ _FEW_FACES = {**_FACES, "limit": 1000}
 _FEW_DEPARTS = (_FERPLUS_WEIGHTS, _SIZE_DEPARTURE, "at most 1,000 images of each split")
 
 # Values of the settings that the paper does not print, beside our reading.
-_READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+_READINGS: Readings = {
     "optimizer": {"nesterov": {"optimizer": "nesterov"}, "adam": {"optimizer": "adam"}},
     "epochs": {"5": {"epochs": 5}, "20": {"epochs": 20}},
     "head_widths": {"none": {"head_widths": ()}, "1024": {"head_widths": (1024,)}},
@@ -133,7 +134,6 @@ EXPERIMENTS = (
         "kumari_resnet50_fer2013",
         _FEW_FACES,
         protocol="publictest_is_test",
-        reading=("limit", 1000),
         after="pretraining",
         departs=(*_FEW_DEPARTS, "10 epochs"),
         one_seed=True,
@@ -141,12 +141,11 @@ EXPERIMENTS = (
     ),
     *(
         Experiment(
-            f"{field}_{value}",
+            reading_name(field, value),
             "reading",
             "kumari_resnet50_fer2013",
             {**_FEW_FACES, **changes},
             protocol="publictest_is_test",
-            reading=(field, changes[field]),
             after="pretraining",
             departs=(*_FEW_DEPARTS, f"{changes.get('epochs', 10)} epochs"),
             one_seed=True,
@@ -158,29 +157,24 @@ EXPERIMENTS = (
 )
 
 
-def _tried(ours: str, field: str) -> tuple[tuple[str, str], ...]:
-    """Returns our reading and the other values of a field with their experiments."""
-    return ((ours, "few_faces"), *((value, f"{field}_{value}") for value in _READINGS[field]))
-
-
 OPEN_POINTS = (
     OpenPoint(
         name="optimizer",
         text="The optimizer is not printed, only the learning rate of 0.01.",
         reading="SGD with momentum 0.9, to which 0.01 fits; Adam takes a tenth of it or less.",
-        tried=_tried("sgd", "optimizer"),
+        tried=tried_values("sgd", "few_faces", "optimizer", _READINGS),
     ),
     OpenPoint(
         name="epochs",
         text="The number of epochs is not printed.",
         reading="30; here 10, of fewer images.",
-        tried=_tried("10", "epochs"),
+        tried=tried_values("10", "few_faces", "epochs", _READINGS),
     ),
     OpenPoint(
         name="added_layers",
         text="Extra layers stand on top of ResNet50; their number and widths are not printed.",
         reading="One dense layer of 512 between the pooled features and the softmax.",
-        tried=_tried("512", "head_widths"),
+        tried=tried_values("512", "few_faces", "head_widths", _READINGS),
     ),
     OpenPoint(
         name="ckplus_split",

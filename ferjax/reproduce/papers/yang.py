@@ -5,6 +5,7 @@ from typing import Any
 
 from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.paper_table import OpenPoint
+from ferjax.reproduce.papers.readings import Readings, reading_name, tried_values
 from ferjax.reproduce.papers.yang_claims import CLAIMS, FIGURES
 
 __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
@@ -32,7 +33,7 @@ _FEW: Mapping[str, Any] = {**_SETTINGS, "epochs": 10, "limit": 6000}
 _DEPARTS = ("6,000 training images instead of 24,000",)
 
 # Values of the settings that the paper does not print, beside our reading, tried on cnn3.
-_READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+_READINGS: Readings = {
     "optimizer": {
         "adam": {"optimizer": "adam", "weight_decay": 0.0},
         "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 5e-4},
@@ -47,11 +48,6 @@ _READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "inverse": {"class_weights": "inverse"},
     },
 }
-
-
-def _reading(field: str, value: str) -> str:
-    """Returns the name of the experiment that tries this value."""
-    return f"{field}_{value}".replace(".", "_")
 
 
 EXPERIMENTS = (
@@ -74,19 +70,17 @@ EXPERIMENTS = (
         recipe="yang_cnn3_fer2013",
         settings=_FEW,
         protocol="yang",
-        reading=("limit", 6000),
         departs=_DEPARTS,
         one_seed=True,
         why="6,000 training images: what the readings beside it are compared with.",
     ),
     *(
         Experiment(
-            name=_reading(field, value),
+            name=reading_name(field, value),
             role="reading",
             recipe="yang_cnn3_fer2013",
             settings={**_FEW, **changes},
             protocol="yang",
-            reading=(field, changes[field]),
             departs=_DEPARTS,
             one_seed=True,
             why=f"What {field} moves: {value}.",
@@ -144,7 +138,7 @@ OPEN_POINTS = (
             name=field,
             text=open_text,
             reading=f"{reading} Tried on three layers and 6,000 images.",
-            tried=((value, "cnn3_few"), *((v, _reading(field, v)) for v in _READINGS[field])),
+            tried=tried_values(value, "cnn3_few", field, _READINGS),
             metric="macro_f1",
             split="val",
             epoch="last",
@@ -154,7 +148,8 @@ OPEN_POINTS = (
     OpenPoint(
         name="widths",
         text="The widths are in a figure that is lost; those of the dense layers are not printed.",
-        reading="32, 64, 128, 256, 512, 512 filters and one dense layer of 256; not varied.",
+        reading="32, 64, 128, 256, 512, 512 filters and one dense layer of 256; not varied: no"
+        " setting changes them.",
     ),
     OpenPoint(
         name="pools",

@@ -52,7 +52,7 @@ CLAIMS = (
         paper=28711,
         printed="28,711",
         measure=Measure("cnn3"),
-        fact=("images", "train+val"),
+        counted="train+val",
         complete=_COMPLETE,
     ),
     Claim(
@@ -63,7 +63,7 @@ CLAIMS = (
         paper=4710,
         printed="4,710",
         measure=Measure("cnn3"),
-        fact=("images", "val"),
+        counted="val",
         complete=_COMPLETE,
     ),
     *(

@@ -22,7 +22,7 @@ from ferjax.reproduce.run_result import RunResult
 def build_report(
     paper: Paper, results: Results, missing: Mapping[str, str], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the report of a paper; `Report` in docs/reproduce.md describes it.
+    """Returns the report of a paper as JSON values; docs/reproduce.md explains its verdicts.
 
     Args:
       paper: the paper, with stand-ins in place of experiments that cannot be run.
@@ -53,7 +53,7 @@ def build_report(
         ],
         "open_points": open_points,
         "tried_once": any(map(has_one_seed, open_points)),
-        "protocols": _protocols(results),
+        "protocols": _protocol_rows(results),
         "experiments": experiments_of(paper, results, missing),
         "costs": costs_of(results),
         "data": data_of(results),
@@ -100,7 +100,7 @@ def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) 
         try:
             ours = estimate(results, measure)
         except NotMeasured as error:
-            why = missing.get(experiment, str(error))
+            why = str(error) if results.get(experiment) else missing.get(experiment, str(error))
             tried.append({"value": value, "experiment": experiment, "text": "", "why": why})
             continue
         means.append(ours.mean)
@@ -125,7 +125,7 @@ def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) 
     }
 
 
-def _protocols(results: Results) -> list[dict[str, Any]]:
+def _protocol_rows(results: Results) -> list[dict[str, Any]]:
     """Returns every protocol that was used, with its breach and the experiments that used it.
 
     Experiments without a protocol have a row for each different use of ferjax's splits.

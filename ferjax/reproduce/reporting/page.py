@@ -11,9 +11,10 @@ from markupsafe import Markup
 from PIL import Image
 
 import ferjax
+from ferjax.errors import UserError
 from ferjax.report.html.embedded_pictures import embedded_file
 from ferjax.report.html.page_templates import render_page
-from ferjax.reproduce.judging.ledger import SMOKE
+from ferjax.reproduce.judging.ledger import SMOKE_REASON
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -51,7 +52,7 @@ def render_report(
         title=report["title"],
         report=report,
         subtitle=f"Reproduced by ferjax, claim by claim. {settings['written']}",
-        smoke=f"{SMOKE}. Every verdict is open.",
+        smoke=f"{SMOKE_REASON}. Every verdict is open.",
         contents=_CONTENTS,
         verdicts=[(word, kind, counts[word]) for word, kind in _KIND_OF_VERDICT.items()],
         kinds=_KIND_OF_VERDICT,
@@ -62,6 +63,20 @@ def render_report(
         version=ferjax.__version__,
         block=Markup(json_in_page(block)),
     )
+
+
+def is_too_large(page: str) -> bool:
+    """Returns whether a page has more bytes than a report may have."""
+    return len(page.encode()) > LARGEST
+
+
+def check_size(page: str) -> None:
+    """Raises `UserError` if a page has more bytes than a report may have."""
+    if is_too_large(page):
+        raise UserError(
+            f"the page would have {len(page.encode()):,} bytes, {LARGEST:,} are the most. Give"
+            " fewer --seeds, or fewer experiments (--only) in a new --out."
+        )
 
 
 def json_in_page(block: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ferjax.reproduce.judging.ledger import SMOKE, Row
+from ferjax.reproduce.judging.ledger import SMOKE_REASON, Row
 from ferjax.reproduce.judging.metrics import METRICS
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
 from ferjax.reproduce.reporting.texts import number
@@ -46,7 +46,7 @@ def sentences_of(
 
 def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
     if smoke:
-        return f"Nothing is decided here: {SMOKE}."
+        return f"Nothing is decided here: {SMOKE_REASON}."
     counts = counts_of(rows)
 
     def phrase(word: str, *more: str) -> str:

@@ -83,8 +83,10 @@ def ours_text(row: Row) -> str:
 
 
 def honest_text(row: Row) -> str:
-    """Returns our number by the honest protocol, or an empty text if there is none."""
-    return ours_text(row.honest) if row.honest else ""
+    """Returns our number by the honest protocol, or why there is none; empty without protocol."""
+    if row.honest is None:
+        return ""
+    return ours_text(row.honest) or row.honest.verdict.reason
 
 
 def verdict_text(row: Row) -> str:

@@ -22,7 +22,7 @@ from ferjax.reproduce.reporting.parsed_page import (
 from ferjax.reproduce.run_result import RunResult
 
 # Version of the pages, which changes with their rows and sentences. Pages before 2 lack it.
-PAGE_FORMAT = 2
+PAGE_FORMAT = 3
 # Function: (results inside a page, figure → its pictures) → the page that they give, and a line for
 # each contradiction among the results.
 PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], tuple[str, list[str]]]

@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.errors import UserError
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.reporting.build_report import build_report
 from ferjax.reproduce.reporting.draw_figures import draw_figures
 from ferjax.reproduce.reporting.embedded_results import results_to_json
-from ferjax.reproduce.reporting.page import LARGEST, render_report, small_pictures
+from ferjax.reproduce.reporting.page import (
+    check_size,
+    is_too_large,
+    render_report,
+    small_pictures,
+)
 from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT
 from ferjax.reproduce.run_result import RunResult
 from ferjax.runtime.atomic_files import write_atomically
@@ -39,7 +43,7 @@ def write_paper_report(
       out: the folder.
 
     Raises:
-      UserError: a file cannot be written.
+      UserError: a file cannot be written, or the page would be too large.
     """
     report = build_report(paper, results, missing, settings)
     pictures = small_pictures(draw_figures(paper.figures, results, out / "figures"))
@@ -53,16 +57,12 @@ def write_paper_report(
         "pictures": digests,
     }
     page = render_report(report, pictures, {**facts, "results": results_to_json(results)})
-    if len(page) > LARGEST:
+    if is_too_large(page):
         # Predictions that only the table of experiments uses are dropped; its cells are then empty.
         results = _only_used(results, used)
         report = build_report(paper, results, missing, settings)
         page = render_report(report, pictures, {**facts, "results": results_to_json(results)})
-    if len(page) > LARGEST:
-        raise UserError(
-            f"the page would have {len(page):,} bytes, {LARGEST:,} are the most. Reproduce fewer"
-            " experiments at a time: --only names them."
-        )
+    check_size(page)
     twin = json.dumps(to_json_types(report), indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / "report.json", twin)
     return {**report, "path": str(write_atomically(out / "report.html", page))}

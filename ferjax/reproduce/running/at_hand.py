@@ -102,6 +102,22 @@ def own_dataset(experiment: Experiment) -> str:
     return str(experiment.settings.get("dataset") or (recipe.dataset if recipe else ""))
 
 
+def data_of_stand_ins(paper: Paper) -> str:
+    """Returns a value of `--data_dir` with which a paper's stand-ins can be run, or "".
+
+    Only stand-ins are meant that need none of the paper's first data set. The data of experiments
+    from which some of them start are in brackets: `fer2013:PATH[,ferplus:PATH]`.
+    """
+    stand_ins = [one for one in paper.experiments if one.stands_in_for]
+    needed = dict.fromkeys(map(own_dataset, stand_ins))
+    needed.pop(paper.datasets[0], None)
+    sources = {one.after for one in stand_ins}
+    more = dict.fromkeys(own_dataset(one) for one in paper.experiments if one.name in sources)
+    texts = [f"{name}:PATH" for name in needed]
+    optional = [f"[,{name}:PATH]" for name in more if name not in needed]
+    return ",".join(texts) + "".join(optional) if texts else ""
+
+
 def dataset_of(experiment: Experiment, at_hand: AtHand) -> str:
     """Returns the data set that an experiment is run on."""
     printed = own_dataset(experiment)

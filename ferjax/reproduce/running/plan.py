@@ -122,7 +122,6 @@ def planned_run(
     """Returns one run of an experiment."""
     dataset = dataset_of(experiment, at_hand)
     data_departure = other_data(paper, experiment, dataset)
-    departs = [*departures_of(experiment, dataset, data_departure)]
     settings = {
         **experiment.settings,
         "dataset": dataset,
@@ -135,10 +134,11 @@ def planned_run(
             source = next(one for one in paper.experiments if one.name == experiment.after)
             folder = out / "runs" / source.name / f"seed_{min(seed, _seeds_of(config, source) - 1)}"
             settings["pretrained"] = str(folder)
-        run_config = _train_config(config, experiment, settings, seed, at_hand, departs)
+        run_config, by_flags = _train_config(config, experiment, settings, seed, at_hand)
     else:
-        run_config = _baseline_config(config, experiment, settings, departs)
-    return PlannedRun(experiment, seed, run_config, tuple(departs), data_departure)
+        run_config, by_flags = _baseline_config(config, experiment, settings)
+    departs = (*departures_of(experiment, dataset, data_departure), *by_flags)
+    return PlannedRun(experiment, seed, run_config, departs, data_departure)
 
 
 def _train_config(
@@ -147,9 +147,8 @@ def _train_config(
     settings: Mapping[str, Any],
     seed: int,
     at_hand: AtHand,
-    departs: list[str],
-) -> TrainConfig:
-    """Returns the config of a training run; adds to `departs` what flags change."""
+) -> tuple[TrainConfig, list[str]]:
+    """Returns the config of a training run, and the departures that flags cause, in words."""
     run_settings = {
         "recipe": experiment.recipe,
         "protocol": _protocol(experiment, settings["dataset"], settings["data_dir"]),
@@ -171,25 +170,26 @@ def _train_config(
             **all_settings,
             **_smoke_settings(plain, experiment),
         }
-        return _resolved(experiment, all_settings)
-    return _resolved(experiment, {**all_settings, **_flag_changes(config, plain, departs)})
+        return _resolved(experiment, all_settings), []
+    changes = _flag_changes(config, plain)
+    return _resolved(experiment, {**all_settings, **changes}), flag_departures(plain, changes)
 
 
 def _baseline_config(
     config: ReproduceConfig,
     experiment: Experiment,
     settings: Mapping[str, Any],
-    departs: list[str],
-) -> BaselineConfig:
-    """Returns the config of a classical baseline."""
+) -> tuple[BaselineConfig, list[str]]:
+    """Returns the config of a classical baseline, and the departures that flags cause."""
     changes: dict[str, Any] = {}
+    departs = []
     if config.smoke:
         changes = {"limit": 28, "cross_validation": 2, "image_size": _SMOKE["image_size"]}
     elif config.limit and config.limit != settings.get("limit"):
         changes = {"limit": config.limit}
-        departs.append(f"at most {config.limit:,} images of train")
+        departs = [f"at most {config.limit:,} images of train"]
     try:
-        return BaselineConfig(**{**settings, **changes})
+        return BaselineConfig(**{**settings, **changes}), departs
     except UserError as error:
         raise UserError(f"{experiment.name}: {error}") from None
 
@@ -213,10 +213,8 @@ def _protocol(experiment: Experiment, dataset: str, place: str | None) -> str | 
     return experiment.protocol
 
 
-def _flag_changes(
-    config: ReproduceConfig, plain: TrainConfig, departs: list[str]
-) -> dict[str, Any]:
-    """Returns the settings that flags change in all experiments; adds them to `departs`."""
+def _flag_changes(config: ReproduceConfig, plain: TrainConfig) -> dict[str, Any]:
+    """Returns the settings that flags change in all experiments."""
     changes: dict[str, Any] = {}
     if config.image_size and config.image_size != plain.image_size:
         changes["image_size"] = config.image_size
@@ -226,7 +224,6 @@ def _flag_changes(
             changes["epochs"] = epochs if len(epochs) > 1 else config.epochs
     if config.limit and config.limit != plain.limit:
         changes["limit"] = config.limit
-    departs += flag_departures(plain, changes)
     return changes
 
 

@@ -59,7 +59,7 @@ def build_study(
         "not_compared": not_compared,
         "same_training": _same_training(results),
         "runs": _runs(results, answers),
-        "protocols": _protocols(results),
+        "protocols": _breaches(results),
         "intervals": _INTERVALS.format(seeds=_seeds_text(prices)),
         "limits": list(LIMITS),
     }
@@ -178,7 +178,8 @@ def _runs(results: Results, answers: AllAnswers) -> list[dict[str, Any]]:
     return rows
 
 
-def _protocols(results: Results) -> dict[str, str]:
+def _breaches(results: Results) -> dict[str, str]:
+    """Returns protocol → what it breaches, for those that were used."""
     used = {run.facts["config"].get("protocol") for runs in results.values() for run in runs}
     return {name: PROTOCOLS[name].breach for name in PROTOCOLS if name in used}
 

@@ -35,20 +35,22 @@ _VIEWS = ("flip", "ten_crop")
 # The person in the name of a frame of CK+.
 _PERSON = re.compile(r"S\d{3}")
 # (data set, digest of the test images) → bool [N], the test images that train shows too.
-_Duplicates = dict[tuple[str, str], np.ndarray]
+Duplicates = Mapping[tuple[str, str], np.ndarray]
 
 
 def run_answers(
-    run: PlannedRun, result: RunResult, sides: tuple[Side, ...], out: Path, duplicates: _Duplicates
-) -> dict[str, Answers]:
+    run: PlannedRun, result: RunResult, sides: tuple[Side, ...], out: Path, duplicates: Duplicates
+) -> tuple[dict[str, Answers], Duplicates]:
     """Returns the answers of a finished run that comparisons use; measured once, then stored.
+
+    The second value has the duplicates that are known, with those of this run.
 
     Args:
       run: the run.
       result: the result of the run.
       sides: the sides of all comparisons.
       out: the folder of runs and results.
-      duplicates: those found for other seeds; the function adds those of this run.
+      duplicates: those that are known from other runs.
 
     Raises:
       UserError: the run's files are damaged, or its data are gone.
@@ -66,8 +68,8 @@ def run_answers(
         stored = _measure(run, result, run_sides, duplicates)
         _write(path, identity, stored)
     if "duplicated" in stored["test"].only:
-        duplicates[_data_key(run, result)] = stored["test"].only["duplicated"]
-    return stored
+        duplicates = {**duplicates, _data_key(run, result): stored["test"].only["duplicated"]}
+    return stored, duplicates
 
 
 def _are_from_run(stored: Mapping[str, Answers], result: RunResult) -> bool:
@@ -80,12 +82,12 @@ def _are_from_run(stored: Mapping[str, Answers], result: RunResult) -> bool:
 
 
 def _data_key(run: PlannedRun, result: RunResult) -> tuple[str, str]:
-    """Returns the key of the test images of a run in `_Duplicates`."""
+    """Returns the key of the test images of a run in `Duplicates`."""
     return run.config.dataset, str(result.splits["test"]["digest"])
 
 
 def _measure(
-    run: PlannedRun, result: RunResult, sides: list[Side], duplicates: _Duplicates
+    run: PlannedRun, result: RunResult, sides: list[Side], duplicates: Duplicates
 ) -> dict[str, Answers]:
     """Returns the answers that the sides of a run need, evaluated with its selected checkpoint."""
     run_dir = Path(run.config.workdir or "")
@@ -105,15 +107,15 @@ def _measure(
     only: dict[str, np.ndarray] = {}
     if parts & {"unique", "duplicated"}:
         # Duplicates in the training images of the honest run, also for the run without the copies.
-        key = _data_key(run, result)
-        if key not in duplicates:
+        duplicated = duplicates.get(_data_key(run, result))
+        if duplicated is None:
             if config.protocol == "without_duplicates":
                 raise UserError(f"{run.name}: run {run.config.dataset}_honest first.")
             _, positions = duplicates_across(
                 task.bundle.splits["train"], task.bundle.splits["test"]
             )
-            duplicates[key] = np.isin(np.arange(len(names)), positions)
-        only = {"duplicated": duplicates[key], "unique": ~duplicates[key]}
+            duplicated = np.isin(np.arange(len(names)), positions)
+        only = {"duplicated": duplicated, "unique": ~duplicated}
     answers = split_answers(result, people, only)
     variables = load_run(run_dir, "selected").variables
     for view in views:

@@ -7,18 +7,16 @@ the reports of papers (`ferjax.reproduce.judging.seeds_and_images`). The hierarc
 which resamples seeds too, is given beside it: with three seeds it shows too little of their spread.
 """
 
-import functools
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ferjax.reproduce.judging.resamples import DRAWS, times_drawn
 from ferjax.reproduce.judging.seeds_and_images import half_width_over_seeds, joined
 from ferjax.reproduce.studies.answers import AllAnswers, Answers
 from ferjax.reproduce.studies.protocol_table import Comparison, Side
-
-DRAWS = 1000
 
 
 class NotCompared(Exception):
@@ -116,7 +114,8 @@ def prices_of(
         try:
             prices.append(price_of(comparison, answers))
         except NotCompared as error:
-            reason = next((missing[name] for name in names if name in missing), None)
+            without = [name for name in names if not answers.get(name)]
+            reason = next((missing[name] for name in without if name in missing), None)
             not_compared[comparison.name] = reason or str(error)
     return prices, not_compared
 
@@ -195,22 +194,12 @@ def _resampled(counted: _Counted) -> np.ndarray:
     """Returns float [DRAWS]: the accuracy of each resample."""
     right, images = np.zeros(DRAWS), np.zeros(DRAWS)
     for population, hits in counted.right.items():
-        times_drawn = _times_drawn(population, len(hits))
-        right += times_drawn @ hits
-        images += times_drawn @ counted.images[population]
+        # Populations with different names are resampled independently of each other.
+        counts = times_drawn(len(hits), zlib.crc32(population.encode()))
+        right += counts @ hits
+        images += counts @ counted.images[population]
     # A resample may hold no image of a small part. It then gets the accuracy of the part itself.
     return np.where(images > 0, right / np.maximum(images, 1), _rate(counted))
-
-
-@functools.lru_cache(maxsize=4)
-def _times_drawn(population: str, units: int) -> np.ndarray:
-    """Returns float32 [DRAWS, units]: how often each resample holds each unit.
-
-    Populations with different names are resampled independently of each other.
-    """
-    random = np.random.default_rng(zlib.crc32(population.encode()))
-    rows = (random.integers(0, units, units) for _ in range(DRAWS))
-    return np.array([np.bincount(row, minlength=units) for row in rows], np.float32)
 
 
 def _hierarchical(over_images: np.ndarray) -> tuple[float, float]:

@@ -83,7 +83,7 @@ EXPERIMENTS = (
 )
 
 # What --smoke trains: every data set, both sides of every kind of comparison.
-SMOKE = (
+SMOKE_EXPERIMENTS = (
     "fer2013_honest",
     "fer2013_swapped",
     "ferplus_honest",

@@ -13,7 +13,7 @@ from ferjax.errors import UserError
 from ferjax.report.html.page_templates import render_page
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.reporting.embedded_results import results_from_json, results_to_json
-from ferjax.reproduce.reporting.page import json_in_page, small_pictures
+from ferjax.reproduce.reporting.page import check_size, json_in_page, small_pictures
 from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT, settings_of_page
 from ferjax.reproduce.run_result import accuracy_other_than_curve, epochs_other_than_curves
 from ferjax.reproduce.studies.answers import AllAnswers
@@ -47,7 +47,7 @@ def write_study_report(
       out: the folder.
 
     Raises:
-      UserError: a file cannot be written.
+      UserError: a file cannot be written, or the page would be too large.
     """
     report, prices = build_study(answers, results, facts)
     pictures = {}
@@ -67,10 +67,11 @@ def write_study_report(
         ),
         "answers": answers_to_json(answers),
     }
-    page = write_atomically(out / "report.html", _render(report, pictures, block))
+    page = _render(report, pictures, block)
+    check_size(page)
     twin = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / "report.json", twin)
-    return {**report, "path": str(page)}
+    return {**report, "path": str(write_atomically(out / "report.html", page))}
 
 
 def study_page_again(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ferjax.config.reproduce_config import PAPERS, ReproduceConfig
+from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
 from ferjax.reproduce.command import run_reproduce as module
 from ferjax.reproduce.command.run_reproduce import finished_results, run_reproduce
@@ -114,7 +115,8 @@ def test_what_is_finished_gets_a_page_although_a_seed_fails(
     assert Path(report["path"]).is_file()
     states = {row["name"]: row["state"] for row in report["experiments"]}
     assert states["cnn3"] == "1 run; seed 1 failed: its loss is not finite"
-    assert states["cnn5"] == "2 runs"
+    # Seeds that are left are said, and the report is written all the same.
+    assert states["cnn5"] == "2 runs; seed 2 not run yet"
 
 
 def test_seeds_of_other_images_and_runs_of_other_settings_are_left_out(
@@ -149,9 +151,24 @@ def test_seeds_of_other_images_and_runs_of_other_settings_are_left_out(
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FERJAX_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"rafdb is not at hand.*Get rafdb: .*--smoke runs"):
-        run_reproduce(config(tmp_path / "liu", paper="liu", smoke=False, offline=True))
-    assert not (tmp_path / "liu").exists()
+    for paper, stand_ins in (
+        ("liu", "fer2013:PATH"),
+        ("farahani", "fer2013:PATH[,ferplus:PATH]"),
+        ("kumari", "fer2013:PATH[,ferplus:PATH]"),
+        ("yang", None),
+    ):
+        with pytest.raises(UserError) as caught:
+            run_reproduce(config(tmp_path / "new", paper=paper, smoke=False, offline=True))
+        text = str(caught.value)
+        assert not (tmp_path / "new").exists()
+        assert "not at hand. Get " in text
+        assert text.endswith("Without any data --smoke runs the same on drawn faces.")
+        assert (f"The stand-ins take --data_dir={stand_ins}." in text) == bool(stand_ins)
+        for name in find_paper(paper).datasets:
+            assert text.count(dataset_entries()[name].source) == 1
+    other = config(tmp_path / "new", paper="liu", smoke=False, dataset=("kdef",))
+    with pytest.raises(UserError, match=r"^--paper=liu: the data set kdef is .* Get kdef: "):
+        run_reproduce(other)
     for given, message in (
         ({"smoke": False, "data_dir": ("nowhere",)}, "nowhere, given for fer2013, is not there"),
         ({"smoke": False, "dataset": ("faces",)}, "unknown --dataset"),

@@ -16,7 +16,7 @@ from ferjax.reproduce.command.run_study import run_study
 from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.studies.answers import split_answers
-from ferjax.reproduce.studies.protocol_table import COMPARISONS, EXPERIMENTS, SMOKE
+from ferjax.reproduce.studies.protocol_table import COMPARISONS, EXPERIMENTS, SMOKE_EXPERIMENTS
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def out(
     """Returns the folder and the report of a smoke run with FER+ alone."""
     place = tmp_path_factory.mktemp("study") / "out"
     with pytest.MonkeyPatch.context() as patch, without_figures():
-        patch.setattr(module, "SMOKE", ("ferplus_honest", "ferplus_argmax_train"))
+        patch.setattr(module, "SMOKE_EXPERIMENTS", ("ferplus_honest", "ferplus_argmax_train"))
         report = run_study(smoke(place))
     return place, report
 
@@ -78,7 +78,7 @@ def test_it_goes_on_from_what_is_stored(
     out: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, report = out
-    monkeypatch.setattr(module, "SMOKE", ("ferplus_honest", "ferplus_argmax_train"))
+    monkeypatch.setattr(module, "SMOKE_EXPERIMENTS", ("ferplus_honest", "ferplus_argmax_train"))
     stored = sorted(place.glob("predictions/*.npz"))
     times = [path.stat().st_mtime_ns for path in stored]
     again = run_study(smoke(place, report=True))
@@ -136,6 +136,6 @@ def test_a_run_without_a_selected_prediction_has_no_answers() -> None:
 
 
 def test_smoke_trains_every_data_set() -> None:
-    chosen = [one for one in EXPERIMENTS if one.name in SMOKE]
-    assert len(chosen) == len(SMOKE)
+    chosen = [one for one in EXPERIMENTS if one.name in SMOKE_EXPERIMENTS]
+    assert len(chosen) == len(SMOKE_EXPERIMENTS)
     assert {one.settings["dataset"] for one in chosen} == {"fer2013", "ferplus", "ckplus"}

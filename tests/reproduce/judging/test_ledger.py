@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ferjax.reproduce.claim_table import Claim, Measure
-from ferjax.reproduce.judging.ledger import SMOKE, Row, judge_claims
+from ferjax.reproduce.judging.ledger import SMOKE_REASON, Row, judge_claims
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
 from ferjax.reproduce.run_result import RunResult
 
@@ -16,9 +16,7 @@ NUMBER = Claim(
 )
 BETTER = Claim("better", "better", "", "", measure=Measure("two"), than=Measure("one"))
 FALLS = Claim("trend", "trend", "", "", measure=Measure("one"), along=("two", "one"))
-COUNT = Claim(
-    "count", "count", "", "", 4900, "4,900", measure=Measure("one"), fact=("images", "train")
-)
+COUNT = Claim("count", "count", "", "", 4900, "4,900", measure=Measure("one"), counted="train")
 FIGURE = Claim("curves", "figure", "", "", measure=Measure("one"), figure="curves")
 STATED = Claim("said", "statement", "", "", untestable="it is about people")
 CLAIMS = (NUMBER, BETTER, FALLS, COUNT, FIGURE, STATED)
@@ -57,7 +55,7 @@ def test_every_kind(results: dict[str, list[RunResult]]) -> None:
 def test_smoke_decides_nothing(results: dict[str, list[RunResult]]) -> None:
     rows = judge_claims(CLAIMS, results, {}, smoke=True)
     assert {word for name, word in words(rows).items() if name != "curves"} == {NOT_TESTED}
-    assert rows[0].verdict.reason == SMOKE
+    assert rows[0].verdict.reason == SMOKE_REASON
     assert rows[0].ours is not None
 
 
@@ -90,7 +88,7 @@ def test_the_honest_row_and_figures_follow_the_same_rules(
     (figure,) = judge_claims([FIGURE], other, {})
     assert (figure.verdict.word, figure.verdict.proxy) == (REDRAWN, ("48 px instead of 224",))
     (figure,) = judge_claims([FIGURE], results, {}, smoke=True)
-    assert (figure.verdict.word, figure.verdict.reason) == (REDRAWN, SMOKE)
+    assert (figure.verdict.word, figure.verdict.reason) == (REDRAWN, SMOKE_REASON)
 
 
 def test_a_count_of_a_part_of_the_data_decides_nothing(
@@ -101,7 +99,7 @@ def test_a_count_of_a_part_of_the_data_decides_nothing(
     assert row.verdict.word == NOT_TESTED
     assert row.verdict.reason == "at most 100 images of each split were read"
     # The copy may be complete: only a part of it was read.
-    whole = replace(COUNT, fact=("images", "train+val+test"), complete=("train+val+test", 35_887))
+    whole = replace(COUNT, counted="train+val+test", complete=("train+val+test", 35_887))
     (row,) = judge_claims([whole], {"one": runs}, {})
     assert row.verdict.reason == "at most 100 images of each split were read"
     without = [replace(run, splits={"train": run.splits["train"]}) for run in runs]
@@ -158,6 +156,50 @@ def test_what_did_not_run_says_why(results: dict[str, list[RunResult]]) -> None:
     better, trend = rows[1], rows[2]
     assert better.verdict.word == trend.verdict.word == NOT_TESTED
     assert better.verdict.reason == "two: its weights are not at hand"
-    assert rows[0].honest is None
     none = judge_claims([NUMBER], {}, {})
     assert none[0].verdict.reason == "one: not run yet"
+
+
+def test_an_honest_experiment_that_did_not_run_is_named(
+    results: dict[str, list[RunResult]],
+) -> None:
+    (row,) = judge_claims([NUMBER], {"one": results["one"]}, {"honest": "no weights"})
+    assert row.verdict.word == REPRODUCED
+    assert row.honest is not None
+    assert (row.honest.ours, row.honest.verdict.word) == (None, NOT_TESTED)
+    assert row.honest.verdict.reason == "not run: honest (why: see Experiments)"
+    # A comparison needs both honest sides.
+    compared = replace(BETTER, honest=Measure("honest"), honest_than=Measure("one"))
+    (row,) = judge_claims([compared], results, {})
+    assert row.honest is not None
+    assert row.honest.ours is not None
+    assert row.honest.ours.mean == pytest.approx(-0.05, abs=1e-3)
+    (row,) = judge_claims([replace(BETTER, honest=None)], results, {})
+    assert row.honest is None
+
+
+def test_what_cannot_be_tested_shows_no_number(results: dict[str, list[RunResult]]) -> None:
+    """Our number would be that of other images than those of the claim."""
+    (row,) = judge_claims([replace(NUMBER, untestable="nobody has these faces")], results, {})
+    assert (row.verdict.word, row.verdict.reason) == (NOT_TESTED, "nobody has these faces")
+    assert (row.ours, row.honest, row.verdict.proxy) == (None, None, ())
+
+
+def test_a_count_of_other_data_says_so_first(results: dict[str, list[RunResult]]) -> None:
+    facts = {"config": {}, "other_data": "fer2013 instead of sfew"}
+    runs = [replace(run, facts=facts, splits={k: v for k, v in run.splits.items() if k != "test"})
+            for run in results["one"]]  # fmt: skip
+    for claim in (COUNT, replace(COUNT, counted="train+test")):
+        (row,) = judge_claims([claim], {"one": runs}, {})
+        assert row.verdict.word == NOT_TESTED
+        assert row.verdict.reason == "its number is of other data: fer2013 instead of sfew"
+        assert row.count is None
+
+
+def test_the_reason_is_that_of_experiments_without_runs(
+    results: dict[str, list[RunResult]],
+) -> None:
+    """What the finished side lacks, such as a seed, does not explain the row."""
+    missing = {"one": "seed 2 not run yet"}
+    (row,) = judge_claims([BETTER], {"one": results["one"]}, missing)
+    assert row.verdict.reason == "two: not run yet"

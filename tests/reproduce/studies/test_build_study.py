@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ferjax.errors import UserError
+from ferjax.reproduce.reporting import page
 from ferjax.reproduce.reporting.embedded_results import results_to_json
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.studies.answers import Answers, split_answers
 from ferjax.reproduce.studies.build_study import build_study
 from ferjax.reproduce.studies.embedded_answers import answers_to_json
-from ferjax.reproduce.studies.study_report import study_page_again
+from ferjax.reproduce.studies.study_report import study_page_again, write_study_report
 
 FACTS = {
     "settings": {"smoke": False, "written": "", "commands": [], "environment": {}},
@@ -102,3 +104,15 @@ def test_another_selected_epoch_than_that_of_the_curve_is_named(
     assert study_page_again(block, {})[1][0] == (
         "fer2013_merged, seed 0: the selected epoch is 3, by the curves it is 4"
     )
+
+
+def test_a_page_is_measured_in_bytes_and_a_large_one_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "LARGEST", 10)
+    page.check_size("a" * 10)
+    with pytest.raises(UserError, match="would have 12 bytes, 10 are the most"):
+        page.check_size("\u00b1" * 6)
+    with pytest.raises(UserError, match="10 are the most"):
+        write_study_report({}, {}, FACTS, tmp_path)
+    assert not [*tmp_path.iterdir()]
