@@ -1,9 +1,10 @@
 """Counts of what faults did to commands, and the table of them that is printed at the end."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from results import Seen
+from results import Seen, differences
 
 # Of the fault itself: how often it was given, and ended the command; what it then left. Of the same
 # command given again: whether its result is not there, or is another one than without the fault.
@@ -32,10 +33,21 @@ def count_fault(tally: dict[str, Any], ended: bool, seen: Seen | None = None) ->
         tally["left torn"] += bool(seen.torn)
 
 
-def count_result(tally: dict[str, Any], ended_well: bool, found: Sequence[str]) -> None:
-    """Counts the result: whether it is there, and the differences from an undisturbed one."""
+def count_result(
+    tally: dict[str, Any], ended_well: bool, folder: Path, undisturbed: Path
+) -> list[str]:
+    """Counts the result of a command that was given again; returns its differences.
+
+    Args:
+      tally: the counts of the test.
+      ended_well: whether the result is there; otherwise it counts as lost and has no differences.
+      folder: of the command.
+      undisturbed: the folder of the same command without a fault.
+    """
+    found = [*differences(folder, undisturbed)] if ended_well else []
     tally["lost"] += not ended_well
-    tally["changed"] += ended_well and bool(found)
+    tally["changed"] += bool(found)
+    return found
 
 
 def table(tallies: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import DEADLINE, Child, Zygote, words_of
-from results import differences
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -78,9 +77,9 @@ def test_under_a_running_job(
     paused_at_work(child, folder)
     fault(folder)
     child.send(signal.SIGCONT)
-    status, found = zygote.wait(child), [*differences(folder, whole.folder)]
+    status = zygote.wait(child)
     count_fault(tally, status != 0)
-    count_result(tally, status == 0, found)
+    found = count_result(tally, status == 0, folder, whole.folder)
     assert status == 0, child.said()
     assert "Traceback" not in child.said()
     assert found == []
@@ -122,9 +121,7 @@ def test_torn_programs_are_compiled_again(
     count_fault(tally, status != 0)
     assert status == 0, said
     assert "persistent compilation cache" not in said, said
-    found = [*differences(folder, whole.folder)]
-    count_result(tally, True, found)
-    assert found == []
+    assert count_result(tally, True, folder, whole.folder) == []
 
 
 @pytest.mark.parametrize("harm", [cut, empty, flip])
@@ -155,7 +152,6 @@ def test_damaged_features_are_computed_again_or_named(
         assert "move the folder away" in sentence
         shutil.rmtree(folder / "cache" / "features")
         status, said = give(command, folder)
-    found = [*differences(folder, whole.folder)]
-    count_result(tally, status == 0, found)
+    found = count_result(tally, status == 0, folder, whole.folder)
     assert status == 0, said
     assert found == []

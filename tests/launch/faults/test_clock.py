@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Zygote, ended_well, words_of
-from results import differences, look
+from results import look
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -47,7 +47,7 @@ def test_a_clock_that_jumps(
             changed = path.stat().st_mtime + step
             os.utime(path, (changed, changed))
     status, said = give(command, folder, clock=-step)
-    well, found = ended_well(command, status, said), [*differences(folder, whole.folder)]
-    count_result(tally, well, found)
+    well = ended_well(command, status, said)
+    found = count_result(tally, well, folder, whole.folder)
     assert well, said
     assert found == []

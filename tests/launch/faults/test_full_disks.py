@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Zygote, ended_well
-from results import differences, look
+from results import look
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -81,12 +81,11 @@ def test_a_small_disk(
             faults += [f"{size} pages, torn: {each}" for each in seen.torn]
             zygote.shell(f"mount -o remount,size=1g '{folder}'")
             status, said = give(command, folder, variables=variables)
-            well, found = ended_well(command, status, said), [*differences(view, whole.folder)]
-            count_result(tally, well, found)
+            well = ended_well(command, status, said)
+            found = count_result(tally, well, view, whole.folder)
             if not well:
                 faults.append(f"{size} pages, again with room: {said}")
-            else:
-                faults += [f"{size} pages, with room: {each}" for each in found]
+            faults += [f"{size} pages, with room: {each}" for each in found]
         finally:
             zygote.shell(f"umount '{folder}'")
     assert not faults, "\n".join(faults)
@@ -113,8 +112,8 @@ def test_files_that_may_not_grow(
     check_sentence(command.out, said, error_of)
     assert seen.torn == []
     status, said = give(command, folder)
-    well, found = ended_well(command, status, said), [*differences(folder, whole.folder)]
-    count_result(tally, well, found)
+    well = ended_well(command, status, said)
+    found = count_result(tally, well, folder, whole.folder)
     assert well, said
     assert found == []
 
@@ -144,6 +143,4 @@ def test_a_full_cache_stops_nothing(
         assert "Traceback" not in said
     finally:
         zygote.shell(f"umount '{folder}/cache/compiled'")
-    found = [*differences(folder, whole.folder)]
-    count_result(tally, True, found)
-    assert found == []
+    assert count_result(tally, True, folder, whole.folder) == []

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Child, Zygote, ended_well, words_of
-from results import Seen, differences, look
+from results import Seen, look
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -77,11 +77,8 @@ def test_a_killed_command_ends_as_the_undisturbed_one(
             before = seen
         child = zygote.start(command.module, words, folder)
         status = zygote.wait(child)
-        well, found = (
-            ended_well(command, status, child.said()),
-            [*differences(folder, whole.folder)],
-        )
-        count_result(tally, well, found)
+        well = ended_well(command, status, child.said())
+        found = count_result(tally, well, folder, whole.folder)
         if not well:
             faults.append(f"{folder}: ended with {status}: {child.said()[-500:]}")
         elif found:

@@ -161,15 +161,19 @@ def test_a_page_is_compared_without_its_times(
     assert (first == second) is same
 
 
-def test_the_table_has_a_row_of_every_fault_and_of_every_killed_command() -> None:
+def test_the_table_has_a_row_of_every_fault_and_of_every_killed_command(tmp_path: Path) -> None:
+    whole, lacking = tmp_path / "whole", tmp_path / "lacking"
+    for folder in (whole, lacking):
+        folder.mkdir()
+    (whole / "p.csv").write_text("0.5\n", "utf-8")
     tallies = [new_tally("SIGKILL", "train"), new_tally("SIGKILL", "predict")]
     tallies += [new_tally("a full disk", "train"), new_tally("a full disk", "predict")]
     for tally in tallies:
         count_fault(tally, True, Seen(["half"], [], {}))
-        count_result(tally, True, [])
+        assert count_result(tally, True, whole, whole) == []
     count_fault(tallies[3], False, Seen([], ["torn"], {}))
-    count_result(tallies[3], False, ["missing"])
-    count_result(tallies[3], True, ["other"])
+    assert count_result(tallies[3], False, lacking, whole) == []
+    assert count_result(tallies[3], True, lacking, whole) == ["p.csv is missing"]
     assert table(tallies)[2:] == [
         "| SIGKILL | train | 1 | 1 | 1 | 0 | 0 | 0 |",
         "| SIGKILL | predict | 1 | 1 | 1 | 0 | 0 | 0 |",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Child, Zygote
-from results import differences, look
+from results import look
 from tally import count_fault, count_result
 
 from launch.command.app import LOST_PEER
@@ -80,7 +80,7 @@ def test_a_killed_host(
         if statuses[victim] != -signal.SIGKILL:
             # The run was complete before; the next kill is of another one.
             assert statuses == [0, 0], said(children)
-            check(tally, folder, whole)
+            assert count_result(tally, True, folder, whole) == []
             shutil.rmtree(folder)
             folder.mkdir()
             continue
@@ -91,16 +91,9 @@ def test_a_killed_host(
         assert survivor in _ENDINGS or never_joined(survivor, said(children)), said(children)
         assert seen.torn == []
     finish(zygote, folder)
-    check(tally, folder, whole)
+    assert count_result(tally, True, folder, whole) == []
 
 
 def never_joined(status: int, printed: str) -> bool:
     """Returns whether a process has waited for the other one and then refused to begin."""
     return status == 1 and re.search("did not connect in|s for process 0", printed) is not None
-
-
-def check(tally: dict[str, Any], folder: Path, whole: Path) -> None:
-    """Asserts that a run ended as the one without a kill."""
-    found = [*differences(folder, whole)]
-    count_result(tally, True, found)
-    assert found == []

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import DEADLINE, Zygote, words_of
-from results import differences
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -48,8 +47,8 @@ def test_the_second_job_on_one_result_refuses(
     count_fault(tally, status != 0)
     assert status == 1, second.said()
     assert refusal in error_of(second.said())
-    status, found = zygote.wait(first), [*differences(folder, whole.folder)]
-    count_result(tally, status == 0, found)
+    status = zygote.wait(first)
+    found = count_result(tally, status == 0, folder, whole.folder)
     assert status == 0, first.said()
     assert found == []
 
@@ -78,6 +77,5 @@ def test_two_jobs_on_one_cache_or_study_both_succeed(
     statuses = [zygote.wait(job) for job in jobs]
     count_fault(tally, any(statuses))
     assert statuses == [0, 0], "\n---\n".join(job.said() for job in jobs)
-    found = [each for place in {one, other} for each in differences(place, whole.folder)]
-    count_result(tally, True, found)
-    assert found == []
+    for place in {one, other}:
+        assert count_result(tally, True, place, whole.folder) == []
