@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 # run that was continued has not measured all of it.
 _LEFT_OUT = re.compile(r"(?:## |<h2 id=time-and-memory>)Time and memory$")
 _NEXT = re.compile(r"## |<h2 |(?:<details><summary>)?Configuration\b")
+# It names the port at which processes meet.
+_COMMAND_LINE = '"command line": '
 
 # Elements of HTML that do not begin a line, and attributes that say something.
 _INSIDE_A_LINE = re.compile("a|abbr|b|bdi|br|code|em|i|small|span|strong|sub|sup|t[dh]|time")
@@ -47,7 +49,7 @@ def _without_times(lines: Iterable[str]) -> Iterator[str]:
     columns, in_table, left_out = set[int](), False, False
     for line in lines:
         left_out = _LEFT_OUT.match(line) is not None or (left_out and not _NEXT.match(line))
-        if left_out:
+        if left_out or line.startswith(_COMMAND_LINE):
             continue
         if not line.startswith("|"):
             in_table = False
