@@ -1,4 +1,4 @@
-"""Runs the tests of one module, and prints as its last line how they ended, one of `OUTCOMES`.
+"""Runs the tests of one module, and prints as its last line how they ended.
 
 Usage: run_tests.py SECONDS [MODULE]. Without MODULE it is the one that differs from the commit.
 These are the module's own test file and the other files that import it, its own first. If there are
@@ -17,7 +17,6 @@ from pathlib import Path
 
 PASSED, FAILED, NO_TESTS = "the tests passed", "a test failed", "there are no tests"
 OUT_OF_TIME, NO_FAULT = "the time ran out", "no module differs"
-OUTCOMES = (PASSED, FAILED, NO_TESTS, OUT_OF_TIME, NO_FAULT)
 # A machine that was busy for a while is no fault that was found.
 _ATTEMPTS = 2
 
