@@ -23,8 +23,12 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 # run that was continued has not measured all of it.
 _LEFT_OUT = re.compile(r"(?:## |<h2 id=time-and-memory>)Time and memory$")
 _NEXT = re.compile(r"## |<h2 |(?:<details><summary>)?Configuration\b")
-# It names the port at which processes meet.
-_COMMAND_LINE = '"command line": '
+# What is folded below these headings is left out, up to the end of the JSON: the command line names
+# the port at which processes meet, and the report of a run that another process has ended has two.
+_ENVIRONMENT = re.compile(r"(?:<details><summary>)?Environment\b")
+_JSON_END = "}"
+# Marks of Markdown without a text of their own.
+_MARKS = ("", "```", "</details>")
 
 # Elements of HTML that do not begin a line, and attributes that say something.
 _INSIDE_A_LINE = re.compile("a|abbr|b|bdi|br|code|em|i|small|span|strong|sub|sup|t[dh]|time")
@@ -46,14 +50,17 @@ def page_text(page: str, html: bool) -> list[str]:
 
 def _without_times(lines: Iterable[str]) -> Iterator[str]:
     """Yields the lines; numbers that are times are replaced."""
-    columns, in_table, left_out = set[int](), False, False
+    columns, in_table, left_out, in_json = set[int](), False, False, False
     for line in lines:
         left_out = _LEFT_OUT.match(line) is not None or (left_out and not _NEXT.match(line))
-        if left_out or line.startswith(_COMMAND_LINE):
+        in_json = in_json or _ENVIRONMENT.match(line) is not None
+        if left_out or in_json:
+            in_json = in_json and line != _JSON_END
             continue
         if not line.startswith("|"):
             in_table = False
-            yield _NUMBER.sub("#", line) if _OF_TIME.search(line) else line
+            if line not in _MARKS:
+                yield _NUMBER.sub("#", line) if _OF_TIME.search(line) else line
             continue
         cells = line.split("|")
         if not in_table:

@@ -19,8 +19,8 @@ from ferjax.runtime.checksums import SUMS_FILE, find_damage
 
 # Keys of JSON whose values are times, speeds, memory, or facts about the process and the machine.
 _OF_THE_MACHINE = re.compile(
-    r"^(?:saved|spent|finished|written|created|costs|speed|program|environment|commands?"
-    r"|(?:total_)?minutes|peak_bytes|flop_utilisation|milliseconds.*)$|(?:^|_)seconds$"
+    r"^(?:saved|spent|finished|written|created|costs|speed|program|commands?"
+    r"|(?:evaluation_)?environment|(?:total_)?minutes|peak_bytes|flop_utilisation|milliseconds.*)$|(?:^|_)seconds$"
     r"|per_(?:core_)?second$|memory"
 )
 # Some tests give the cache a folder of its own, which notes name. Pictures within pages have no

@@ -138,8 +138,39 @@ accuracy {accuracy} %, after {minutes} minutes
 {measured}
 
 ## Notes
+
+none
+
+<details><summary>Environment</summary>
+
+```json
+{{
+ "versions": {{
+  "jax": "0.10"
+ }},
+ "command line": "{command}"
+}}
+```
+
+</details>
+{folded}
+The end
 """
-_VALUES = {"accuracy": "50.00", "minutes": "1.5", "alone": "3 and 4", "measured": "9 s"}
+_FOLDED = """<details><summary>Environment of this evaluation</summary>
+
+```json
+{
+ "command line": "other"
+}
+```
+
+</details>
+
+"""
+_VALUES = {
+    **{"accuracy": "50.00", "minutes": "1.5", "alone": "3 and 4", "measured": "9 s"},
+    **{"command": "train --port=1", "folded": ""},
+}
 
 
 @pytest.mark.parametrize("html", [False, True])
@@ -147,6 +178,7 @@ _VALUES = {"accuracy": "50.00", "minutes": "1.5", "alone": "3 and 4", "measured"
     ("changed", "same"),
     [
         ({"minutes": "2.25", "measured": "8 s\n\nwaiting for data 3 s"}, True),
+        ({"command": "train --port=2", "folded": _FOLDED}, True),
         ({"accuracy": "50.01"}, False),
         ({"alone": "3 and 5"}, False),
     ],
@@ -158,6 +190,7 @@ def test_a_page_is_compared_without_its_times(
     if html:
         pages = [markdown_page_to_html(page, Path()) for page in pages]
     first, second = (page_text(page, html) for page in pages)
+    assert "The end" in first
     assert (first == second) is same
 
 
