@@ -16,7 +16,7 @@ _DATE = re.compile(
     r"|\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November"
     r"|December) \d{4}"
 )
-_COMMIT = re.compile(r"\b[0-9a-f]{40}\b(?: \+changes)?")
+COMMIT = re.compile(r"\b[0-9a-f]{40}\b(?: \+changes)?")
 _PICTURE = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 # This section is left out, up to the next one or what is folded: it lists what was measured, and a
@@ -43,7 +43,7 @@ def page_text(page: str, html: bool) -> list[str]:
       html: whether it is HTML, of which the text, the links and the pictures are taken.
     """
     page = _PICTURE.sub(lambda found: str(zlib.crc32(found[0].encode())), page)
-    page = _COMMIT.sub("COMMIT", _DATE.sub("DATE", page))
+    page = COMMIT.sub("COMMIT", _DATE.sub("DATE", page))
     lines = _html_lines(page) if html else page.splitlines()
     return [*_without_times(" ".join(line.split()) for line in lines)]
 

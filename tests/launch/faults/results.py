@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
-from pages import page_text
+from pages import COMMIT, page_text
 from PIL import Image
 from safetensors.numpy import load
 
@@ -132,7 +133,7 @@ def _contents(folder: Path) -> dict[str, Any]:
 
 def _content(path: Path, place: str) -> Any:
     if path.suffix in _TEXTS:
-        text = _without_places(path.read_text("utf-8"), place)
+        text = _neutral(path.read_text("utf-8"), place)
         if path.suffix == ".json":
             return _comparable(json.loads(text))
         if path.suffix == ".jsonl":
@@ -143,20 +144,33 @@ def _content(path: Path, place: str) -> Any:
         with np.load(io.BytesIO(data)) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         meta = found.pop("meta", None)
-        text = "{}" if meta is None else _without_places(meta.tobytes().decode(), place)
+        text = "{}" if meta is None else _neutral(meta.tobytes().decode(), place)
         facts = _comparable(json.loads(text))
         return {**facts, **{k: (v.dtype.str, v.shape, v.tobytes()) for k, v in found.items()}}
     if path.suffix == ".safetensors":
         return {name: (a.shape, a.tobytes()) for name, a in load(data).items()}
+    if path.suffix == ".stablehlo":
+        return _program(data, place)
     # Sums of files that hold times, or that are compared themselves; journals hold times.
     if path.name == SUMS_FILE or _LINES.search(path.name):
         return "not compared"
     return data
 
 
-def _without_places(text: str, place: str) -> str:
-    """Returns a text without the names of the command's folder and of the cache."""
-    return _FEATURE_CACHE.sub("/cache/features", text.replace(place, ""))
+def _neutral(text: str, place: str) -> str:
+    """Returns a text without the commit and the names of the command's folder and of the cache."""
+    return COMMIT.sub("COMMIT", _FEATURE_CACHE.sub("/cache/features", text.replace(place, "")))
+
+
+def _program(data: bytes, place: str) -> tuple[bytes, dict[str, Any]]:
+    """Returns the bytes of a program, and the JSON files of a zip archive that follows it."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return data, {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        end = min(entry.header_offset for entry in archive.infolist())
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    cards = {name: _comparable(json.loads(_neutral(text, place))) for name, text in texts.items()}
+    return data[:end], cards
 
 
 def _comparable(found: Any) -> Any:
@@ -172,7 +186,7 @@ def _checkpoint(path: Path, place: str) -> dict[str, Any]:
     restored = handler.restore(path.absolute() / "state", args=_as_numpy(handler, path))
     leaves = {"/".join(map(str, where)): np.asarray(leaf) for where, leaf in _leaves(restored)}
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in leaves.items()}
-    meta = _without_places((path / "meta" / "metadata").read_text("utf-8"), place)
+    meta = _neutral((path / "meta" / "metadata").read_text("utf-8"), place)
     return {**arrays, "meta": _comparable(json.loads(meta))}
 
 

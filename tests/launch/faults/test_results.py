@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +193,25 @@ def test_a_page_is_compared_without_its_times(
     first, second = (page_text(page, html) for page in pages)
     assert "The end" in first
     assert (first == second) is same
+
+
+def test_the_card_behind_a_program_is_compared_without_its_commit(tmp_path: Path) -> None:
+    def write(folder: Path, program: bytes, accuracy: float, commit: str) -> None:
+        folder.mkdir()
+        (folder / "net.stablehlo").write_bytes(program)
+        with zipfile.ZipFile(folder / "net.stablehlo", "a") as archive:
+            card = {"accuracy": accuracy, "commit": commit}
+            archive.writestr("ferjax_card.json", json.dumps(card))
+
+    write(tmp_path / "whole", b"program", 0.5, 40 * "a")
+    write(tmp_path / "same", b"program", 0.5, 40 * "b" + " +changes")
+    write(tmp_path / "other card", b"program", 0.6, 40 * "a")
+    write(tmp_path / "other program", b"programs", 0.5, 40 * "a")
+    found = {
+        name: len([*differences(tmp_path / name, tmp_path / "whole")])
+        for name in ("same", "other card", "other program")
+    }
+    assert found == {"same": 0, "other card": 1, "other program": 1}
 
 
 def test_the_table_has_a_row_of_every_fault_and_of_every_killed_command(tmp_path: Path) -> None:
