@@ -1,38 +1,30 @@
-"""Prints the share of faults that the tests found, by package, and each one that they missed."""
+"""Prints the share of faults that the tests found, by package, and each one that they did not."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome, WorkerOutcome
+from cosmic_ray.work_item import WorkerOutcome
+from scores import FOUND, column_of, table
 
 
 def main(sessions: list[str]) -> None:
-    """Prints a table in Markdown, then the survivors with their place and their change."""
-    print("| package | faults | found | missed | share found |\n|---|--:|--:|--:|--:|")
-    total, survivors = [0, 0], []
+    """Prints a table in Markdown, then each fault that was not found, with its change."""
+    counts: dict[str, Counter[str]] = {}
+    rest: list[str] = []
     for session in sessions:
-        found = missed = 0
+        columns = counts.setdefault(Path(session).parent.name, Counter())
         with use_db(session, WorkDB.Mode.open) as database:
             for job_id, result in database.results:
                 if result.worker_outcome == WorkerOutcome.SKIPPED:
                     continue
-                if result.test_outcome != TestOutcome.SURVIVED:
-                    found += 1  # a test failed, the module cannot be imported, or time ran out
-                    continue
-                missed += 1
-                survivors.append((job_id, result.diff))
-        total = [total[0] + found, total[1] + missed]
-        row(Path(session).parent.name, found, missed)
-    row("all", *total)
-    for job_id, diff in survivors:
-        print(f"\n{job_id}\n{diff}")
-
-
-def row(name: str, found: int, missed: int) -> None:
-    """Prints a row of the table."""
-    count = found + missed
-    print(f"| {name} | {count} | {found} | {missed} | {100 * found / max(count, 1):.1f} % |")
+                column = column_of(result.output)
+                columns[column] += 1
+                if column != FOUND:
+                    change = result.diff or result.output or result.worker_outcome.value
+                    rest.append(f"\n{column}: {job_id}\n{change}")
+    print("\n".join([*table(counts), *rest]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Inputs, undisturbed results, and the process that starts commands, for the tests of faults."""
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from commands import COMMANDS, INPUTS, Command
 from processes import Zygote, can_mount, run_plainly, words_of
 from results import differences
+from tally import new_tally, table
 
 from ferjax.convert.export_torchvision import to_torchvision
 from ferjax.data.synthetic.load_synthetic import render_faces
@@ -45,18 +45,28 @@ class Undisturbed:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints the table of all kills."""
-    reports = [r for r in terminalreporter.stats.get("passed", ()) if r.when == "call"]
-    reports += [r for r in terminalreporter.stats.get("failed", ()) if r.when == "call"]
-    rows = [json.loads(v) for r in reports for name, v in r.user_properties if name == "kills"]
-    if not rows:
-        return
-    heads = ("command", "kills", "something was half written", "torn", "lost", "changed")
-    sums = ("all", *(sum(row[k] for row in rows) for k in range(1, len(heads))))
-    terminalreporter.section("SIGKILL at random moments")
-    rule = ("---", *("--:" for _ in heads[1:]))
-    for row in (heads, rule, *rows, sums):
-        terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
+    """Prints the table of all faults; those of tests that failed are in it."""
+    ended = [r for name in ("passed", "failed") for r in terminalreporter.stats.get(name, ())]
+    properties = [one for r in ended if r.when == "call" for one in r.user_properties]
+    tallies = [value for name, value in properties if name == "faults"]
+    if tallies:
+        terminalreporter.section("faults, and the same command again")
+        for line in table(tallies):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def begin_tally(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, str], dict[str, Any]]:
+    """Returns a function (fault, command) → counts of the test, which are printed at the end."""
+
+    def begin(fault: str, command: str) -> dict[str, Any]:
+        tally = new_tally(fault, command)
+        record_property("faults", tally)
+        return tally
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,16 @@ class Child:
 
     def kill(self) -> None:
         """Kills the process and all that it has started."""
-        os.killpg(self.pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
+
+    def send(self, number: int) -> None:
+        """Sends a signal to the process and to all that it has started."""
+        os.killpg(self.pid, number)
+
+    def has_ended(self) -> bool:
+        """Returns whether the process itself has ended; it may not have been waited for."""
+        state = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
+        return state.split()[0] == "Z"
 
     def said(self) -> str:
         """Returns what it has printed."""

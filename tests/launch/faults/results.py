@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,21 @@ from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
+from pages import COMMIT, page_text
 from PIL import Image
 from safetensors.numpy import load
 
 from ferjax.runtime.checksums import SUMS_FILE, find_damage
 
-# Keys of JSON that tell times, the machine and places, not the result.
+# Keys of JSON whose values are times, speeds, memory, or facts about the process and the machine.
 _OF_THE_MACHINE = re.compile(
-    "saved|second|spent|speed|memory|bytes|flop|utilisation|program|minute|finished|written|command"
-    "|environment|costs|created|path|place|data_dir|workdir|source"
+    r"^(?:saved|spent|finished|written|created|costs|speed|program|commands?"
+    r"|(?:evaluation_)?environment|(?:total_)?minutes|peak_bytes|flop_utilisation|milliseconds.*)$|(?:^|_)seconds$"
+    r"|per_(?:core_)?second$|memory"
 )
+# Some tests give the cache a folder of its own, which notes name. Pictures within pages have no
+# space and no quotation mark before a slash: their megabytes are not searched from every slash on.
+_FEATURE_CACHE = re.compile(r"(?<=[\s\"'])/[^\s\"'<>]*/features\b")
 # Names under which ferjax, Orbax and JAX build what is not finished.
 _UNFINISHED = re.compile(
     r"^\..*\.tmp$|orbax-checkpoint-tmp|\.building$|\.partial$|^\.probe\.|^\.unfinished$|\.complete$"
@@ -30,6 +36,7 @@ _UNFINISHED = re.compile(
 _LINES = re.compile(r"\.jsonl$|^journal")
 # What a finished command has there but a reader does not look at.
 _IGNORED = re.compile(r"\.lock$|^\.lock|^workers$|^log$|^cache$")
+_TEXTS = (".html", ".json", ".jsonl", ".md", ".py")
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _contents(folder: Path) -> dict[str, Any]:
     """Returns name → what must be equal of each file below a folder, and of each checkpoint."""
     found: dict[str, Any] = {}
-    # Notes name the folder, which is another one; a mount of a child is seen below /proc.
+    # A mount of a child is seen below /proc.
     place = re.sub(r"^/proc/\d+/root", "", str(folder))
     for path in _files(folder):
         parts = path.relative_to(folder).parts
@@ -125,32 +132,45 @@ def _contents(folder: Path) -> dict[str, Any]:
 
 
 def _content(path: Path, place: str) -> Any:
+    if path.suffix in _TEXTS:
+        text = _neutral(path.read_text("utf-8"), place)
+        if path.suffix == ".json":
+            return _comparable(json.loads(text))
+        if path.suffix == ".jsonl":
+            return [_comparable(json.loads(line)) for line in text.splitlines()]
+        return text if path.suffix == ".py" else page_text(text, path.suffix == ".html")
     data = path.read_bytes()
-    if path.suffix in (".json", ".jsonl"):
-        data = data.replace(place.encode(), b"")
-    if path.suffix == ".json" or path.name == ".inputs":
-        return _comparable(json.loads(data)) if path.suffix == ".json" else "inputs"
-    if path.suffix == ".jsonl":
-        return [_comparable(json.loads(line)) for line in data.splitlines()]
     if path.suffix == ".npz":
         with np.load(io.BytesIO(data)) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         meta = found.pop("meta", None)
-        text = b"{}" if meta is None else meta.tobytes().replace(place.encode(), b"")
+        text = "{}" if meta is None else _neutral(meta.tobytes().decode(), place)
         facts = _comparable(json.loads(text))
         return {**facts, **{k: (v.dtype.str, v.shape, v.tobytes()) for k, v in found.items()}}
     if path.suffix == ".safetensors":
         return {name: (a.shape, a.tobytes()) for name, a in load(data).items()}
-    # Pages say when and how fast what the JSON beside them holds; journals hold times.
-    if (
-        path.suffix in (".md", ".html", ".log")
-        or path.name == SUMS_FILE
-        or _LINES.search(path.name)
-    ):
-        return "a page"
-    if path.suffix == ".py":
-        return data.decode().count("\n")
+    if path.suffix == ".stablehlo":
+        return _program(data, place)
+    # Sums of files that hold times, or that are compared themselves; journals hold times.
+    if path.name == SUMS_FILE or _LINES.search(path.name):
+        return "not compared"
     return data
+
+
+def _neutral(text: str, place: str) -> str:
+    """Returns a text without the commit and the names of the command's folder and of the cache."""
+    return COMMIT.sub("COMMIT", _FEATURE_CACHE.sub("/cache/features", text.replace(place, "")))
+
+
+def _program(data: bytes, place: str) -> tuple[bytes, dict[str, Any]]:
+    """Returns the bytes of a program, and the JSON files of a zip archive that follows it."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return data, {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        end = min(entry.header_offset for entry in archive.infolist())
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    cards = {name: _comparable(json.loads(_neutral(text, place))) for name, text in texts.items()}
+    return data[:end], cards
 
 
 def _comparable(found: Any) -> Any:
@@ -166,8 +186,8 @@ def _checkpoint(path: Path, place: str) -> dict[str, Any]:
     restored = handler.restore(path.absolute() / "state", args=_as_numpy(handler, path))
     leaves = {"/".join(map(str, where)): np.asarray(leaf) for where, leaf in _leaves(restored)}
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in leaves.items()}
-    meta = json.loads((path / "meta" / "metadata").read_text("utf-8").replace(place, ""))
-    return {**arrays, "meta": _comparable(meta)}
+    meta = _neutral((path / "meta" / "metadata").read_text("utf-8"), place)
+    return {**arrays, "meta": _comparable(json.loads(meta))}
 
 
 def _as_numpy(handler: Any, path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import DEADLINE, Child, Zygote, words_of
-from results import differences
+from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
@@ -18,12 +19,16 @@ _CACHED = "train, two phases, cached features"
 _NAMES = ("train", _CACHED, "predict", "search")
 
 
-def when_training(folder: Path) -> None:
-    """Waits until the first line of metrics.jsonl is there."""
+def paused_at_work(child: Child, folder: Path) -> None:
+    """Stops a job when it has ended an epoch, or has begun its predictions."""
     end = time.monotonic() + DEADLINE
     while not any(path.stat().st_size for path in folder.rglob("metrics.jsonl")):
-        assert time.monotonic() < end, "no epoch has ended"
-        time.sleep(0.02)
+        if (folder / "p.csv.partial").exists():
+            break
+        assert time.monotonic() < end, f"it is never at work\n{child.said()}"
+        time.sleep(0.01)
+    child.send(signal.SIGSTOP)
+    assert not child.has_ended(), "it has ended before its cache could be changed"
 
 
 def programs(folder: Path) -> Iterator[Path]:
@@ -37,7 +42,11 @@ def delete(folder: Path) -> None:
 
 
 def damage(folder: Path) -> None:
-    """Overwrites a part of every file of the cache, in place."""
+    """Overwrites a part of every file of the cache, in place, without the features.
+
+    Those are mapped into memory, so that a job would read what is written there. Features that were
+    damaged before a job opens them have a test of their own.
+    """
     noise = random.Random(0)
     for path in (folder / "cache").rglob("*"):
         if path.is_file() and path.stat().st_size > 100 and path.suffix != ".f32":
@@ -46,8 +55,11 @@ def damage(folder: Path) -> None:
                 file.write(noise.randbytes(50))
 
 
-@pytest.mark.parametrize("fault", [delete, damage])
-@pytest.mark.parametrize("name", ["train", _CACHED])
+_HARMED = {delete: "deleted", damage: "overwritten"}
+
+
+@pytest.mark.parametrize("fault", _HARMED)
+@pytest.mark.parametrize("name", _NAMES)
 def test_under_a_running_job(
     name: str,
     fault: Callable[[Path], None],
@@ -56,15 +68,21 @@ def test_under_a_running_job(
     zygote: Zygote,
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally(f"a cache that is {_HARMED[fault]} under a running job", name)
     folder = make_folder(whole.folder, base / "running")
-    child: Child = zygote.start(command.module, words_of(command, inputs), folder)
-    when_training(folder)
+    child = zygote.start(command.module, words_of(command, inputs), folder)
+    paused_at_work(child, folder)
     fault(folder)
-    assert zygote.wait(child) == 0, child.said()
+    child.send(signal.SIGCONT)
+    status = zygote.wait(child)
+    count_fault(tally, status != 0)
+    found = count_result(tally, status == 0, folder, whole.folder)
+    assert status == 0, child.said()
     assert "Traceback" not in child.said()
-    assert [*differences(folder, whole.folder)] == []
+    assert found == []
 
 
 def cut(path: Path) -> None:
@@ -90,17 +108,20 @@ def test_torn_programs_are_compiled_again(
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
     give: Callable[..., tuple[int, str]],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally("stored programs that are cut, emptied or changed", name)
     folder = make_folder(whole.folder, base / "torn")
     harmed = [*programs(folder)]
     assert harmed
     for path in harmed:
         harm(path)
     status, said = give(command, folder)
+    count_fault(tally, status != 0)
     assert status == 0, said
     assert "persistent compilation cache" not in said, said
-    assert [*differences(folder, whole.folder)] == []
+    assert count_result(tally, True, folder, whole.folder) == []
 
 
 @pytest.mark.parametrize("harm", [cut, empty, flip])
@@ -113,18 +134,24 @@ def test_damaged_features_are_computed_again_or_named(
     make_folder: Callable[..., Path],
     error_of: Callable[[str], str],
     give: Callable[..., tuple[int, str]],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[_CACHED], undisturbed(_CACHED)
+    tally = begin_tally("stored features that are cut, emptied or changed", _CACHED)
     folder = make_folder(whole.folder, base / "features")
     shutil.copytree(whole.folder / "cache" / "features", folder / "cache" / "features")
-    for path in (folder / "cache" / "features").rglob(file):
+    harmed = [*(folder / "cache" / "features").rglob(file)]
+    assert harmed
+    for path in harmed:
         harm(path)
     status, said = give(command, folder)
+    count_fault(tally, status != 0)
     if status:
         sentence = error_of(said)
         assert str(folder / "cache" / "features") in sentence
         assert "move the folder away" in sentence
         shutil.rmtree(folder / "cache" / "features")
         status, said = give(command, folder)
+    found = count_result(tally, status == 0, folder, whole.folder)
     assert status == 0, said
-    assert [*differences(folder, whole.folder)] == []
+    assert found == []

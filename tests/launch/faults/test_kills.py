@@ -5,7 +5,6 @@ to the command and to all processes that it has started. FERJAX_FAULT_KILLS says
 there are in all (default 300); the table at the end says what they hit.
 """
 
-import json
 import os
 import random
 import shutil
@@ -17,7 +16,8 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Child, Zygote, ended_well, words_of
-from results import Seen, differences, look
+from results import Seen, look
+from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
@@ -37,13 +37,14 @@ def test_a_killed_command_ends_as_the_undisturbed_one(
     zygote: Zygote,
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
-    record_property: Callable[[str, object], None],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
     wanted = max(1, round(command.kills * _WANTED / _ALL))
     moments = random.Random(name)
     words, files_before = words_of(command, inputs), tree(inputs)
-    kills = half = torn = lost = changed = victims = 0
+    tally = begin_tally("SIGKILL", name)
+    kills = victims = 0
     faults: list[str] = []
 
     def start(folder: Path) -> Child:
@@ -68,25 +69,22 @@ def test_a_killed_command_ends_as_the_undisturbed_one(
                 break
             kills += 1
             seen = look(folder)
-            half += bool(seen.unfinished)
-            torn += bool(seen.torn)
+            count_fault(tally, True, seen)
             faults += [f"{folder}: torn after kill {kills}: {each}" for each in seen.torn]
             back = [k for k, n in before.reached.items() if seen.reached.get(k, n) < n]
-            lost += bool(back)
+            tally["lost"] += bool(back)
             faults += [f"{folder}: lost by kill {kills}: {each}" for each in back]
             before = seen
         child = zygote.start(command.module, words, folder)
         status = zygote.wait(child)
-        found = [*differences(folder, whole.folder)]
-        if not ended_well(command, status, child.said()):
-            lost += 1
+        well = ended_well(command, status, child.said())
+        found = count_result(tally, well, folder, whole.folder)
+        if not well:
             faults.append(f"{folder}: ended with {status}: {child.said()[-500:]}")
         elif found:
-            changed += 1
             faults += [f"{folder}: {each}" for each in found]
         else:
             shutil.rmtree(folder)
-    record_property("kills", json.dumps([name, kills, half, torn, lost, changed]))
     assert not faults, "\n".join(faults)
     assert tree(inputs) == files_before, "a file that was only read has changed"
 

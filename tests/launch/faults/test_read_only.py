@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import Zygote
-from results import differences
+from results import look
+from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
@@ -50,12 +51,15 @@ def test_a_place_that_may_not_be_written(
     make_folder: Callable[..., Path],
     error_of: Callable[[str], str],
     give: Callable[..., tuple[int, str]],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally("a read-only folder for the result", name)
     folder = make_folder(whole.folder, base / "closed")
     before = sorted(folder.rglob("*"))
     with read_only(zygote, folder):
         status, said = give(command, folder)
+    count_fault(tally, status != 0, look(folder))
     assert status == 1, said
     sentence = error_of(said)
     assert any(reason in sentence for reason in _REASONS), sentence
@@ -72,22 +76,31 @@ def test_what_is_read_may_be_read_only_and_caches_too(
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
     give: Callable[..., tuple[int, str]],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally("read-only inputs and caches", name)
     folder = make_folder(whole.folder, base / "reads")
     (folder / "cache").mkdir(exist_ok=True)
     with read_only(zygote, inputs), read_only(zygote, folder / "cache"):
         status, said = give(command, folder)
+    count_fault(tally, status != 0)
     assert status == 0, said
     assert "Traceback" not in said
-    assert [*differences(folder, whole.folder)] == []
+    assert count_result(tally, True, folder, whole.folder) == []
 
 
 def test_a_finished_run_is_shown_also_where_it_may_not_be_written(
-    base: Path, zygote: Zygote, undisturbed: Callable[[str], Any], give: Callable[..., Any]
+    base: Path,
+    zygote: Zygote,
+    undisturbed: Callable[[str], Any],
+    give: Callable[..., Any],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     whole = undisturbed("train")
+    tally = begin_tally("a read-only folder of a finished run", "train")
     with read_only(zygote, whole.folder):
         status, said = give(COMMANDS["train"], whole.folder)
+    count_fault(tally, status != 0)
     assert status == 0, said
     assert "report.md" in said

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from commands import COMMANDS
 from processes import DEADLINE, Zygote, words_of
-from results import differences
+from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
@@ -30,8 +30,10 @@ def test_the_second_job_on_one_result_refuses(
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
     error_of: Callable[[str], str],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally("a second job on one result", name)
     folder = make_folder(whole.folder, base / "one_result")
     words, (file, refusal) = words_of(command, inputs), _REFUSALS[name]
     first = zygote.start(command.module, words, folder)
@@ -40,10 +42,15 @@ def test_the_second_job_on_one_result_refuses(
         assert time.monotonic() < end, first.said()
         time.sleep(0.01)
     second = zygote.start(command.module, words, folder, log=base / "second.log")
-    assert zygote.wait(second) == 1, second.said()
+    # It is the second that ends.
+    status = zygote.wait(second)
+    count_fault(tally, status != 0)
+    assert status == 1, second.said()
     assert refusal in error_of(second.said())
-    assert zygote.wait(first) == 0, first.said()
-    assert [*differences(folder, whole.folder)] == []
+    status = zygote.wait(first)
+    found = count_result(tally, status == 0, folder, whole.folder)
+    assert status == 0, first.said()
+    assert found == []
 
 
 @pytest.mark.parametrize("name", [_CACHED, "prepare --cache", "search"])
@@ -54,8 +61,10 @@ def test_two_jobs_on_one_cache_or_study_both_succeed(
     zygote: Zygote,
     undisturbed: Callable[[str], Any],
     make_folder: Callable[..., Path],
+    begin_tally: Callable[[str, str], dict[str, Any]],
 ) -> None:
     command, whole = COMMANDS[name], undisturbed(name)
+    tally = begin_tally("two jobs on one cache or study", name)
     words = words_of(command, inputs)
     one = make_folder(whole.folder, base / "first", cache=False)
     # A search and a cache are one result for both, runs have one each.
@@ -65,7 +74,8 @@ def test_two_jobs_on_one_cache_or_study_both_succeed(
         zygote.start(command.module, words, place, variables=shared, log=base / f"job_{k}.log")
         for k, place in enumerate((one, other))
     ]
-    for job in jobs:
-        assert zygote.wait(job) == 0, job.said()
+    statuses = [zygote.wait(job) for job in jobs]
+    count_fault(tally, any(statuses))
+    assert statuses == [0, 0], "\n---\n".join(job.said() for job in jobs)
     for place in {one, other}:
-        assert [*differences(place, whole.folder)] == []
+        assert count_result(tally, True, place, whole.folder) == []
