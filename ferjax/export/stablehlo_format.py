@@ -8,8 +8,14 @@ import jax.numpy as jnp
 from jax import export
 
 from ferjax.errors import UserError
+from ferjax.export.conversion.attached_files import attach
 from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
-from ferjax.export.exported_network import ExportedNetwork, probabilities_function
+from ferjax.export.exported_network import (
+    CARD_FILE,
+    ExportedNetwork,
+    card_json,
+    probabilities_function,
+)
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
@@ -59,7 +65,10 @@ def export_stablehlo(
 def write_stablehlo(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME.stablehlo.
+    """Writes NAME.stablehlo; the model card is appended as ferjax_card.json in a zip archive.
+
+    jax reads the program from the start of the file, at the offsets that stand there, and does not
+    look at what follows it.
 
     Raises:
       UserError: more weights than the format can hold.
@@ -72,6 +81,7 @@ def write_stablehlo(
         )
     exported = export_stablehlo(network)
     path = write_atomically(folder / f"{network.name}.stablehlo", bytes(exported.serialize()))
+    attach(path, {CARD_FILE: card_json(network)})
     version = exported.calling_convention_version
     facts = {
         "runs with": f"jax {jax.__version__}",
