@@ -1,6 +1,7 @@
 """StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU; needs only jax."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -23,6 +24,8 @@ from ferjax.runtime.variable_tree import flatten
 PLATFORMS = ("cpu", "cuda", "tpu")
 # The promise in jax's documentation of `jax.export`.
 _WINDOW = "jax promises to run it with versions up to six months newer and three weeks older."
+# Flag of jax: what is removed from the paths of source files in a program.
+_SOURCE_PATHS, _FOLDERS = "jax_hlo_source_file_canonicalization_regex", r".*[/\\]"
 # Size limit of flatbuffers, the format in which the program is stored together with its weights.
 _MOST_BYTES = 1 << 31
 
@@ -47,6 +50,17 @@ def named_probabilities(
     return probabilities
 
 
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+    """Within the block, programs name source files without the folders of this machine."""
+    before = getattr(jax.config, _SOURCE_PATHS)
+    jax.config.update(_SOURCE_PATHS, _FOLDERS)
+    try:
+        yield
+    finally:
+        jax.config.update(_SOURCE_PATHS, before)
+
+
 def export_stablehlo(
     network: ExportedNetwork, platforms: Sequence[str] = PLATFORMS
 ) -> export.Exported:
@@ -58,7 +72,7 @@ def export_stablehlo(
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *network.input_shape), jnp.uint8)
     program = jax.jit(named_probabilities(network))
-    with jax.default_matmul_precision("highest"):
+    with jax.default_matmul_precision("highest"), _without_folders():
         return export.export(program, platforms=platforms)(images)
 
 

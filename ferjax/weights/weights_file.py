@@ -60,9 +60,7 @@ def in_stored_precision(variables: Mapping[str, np.ndarray]) -> dict[str, np.nda
     }
 
 
-def encode(
-    variables: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
-) -> bytes:
+def encode(variables: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
     """Returns the bytes of a safetensors file with the variables in their stored precision.
 
     Args:

@@ -75,6 +75,9 @@ def test_the_card_is_inside_the_files_that_need_no_converter(
     expected: Any = export_stablehlo(network).call(faces)
     for emotion in network.classes:
         np.testing.assert_array_equal(found[emotion], expected[emotion])
+    # Nor does the program say where on this machine the sources lie.
+    assert b"stablehlo_format.py" in program.path.read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in program.path.read_bytes()
 
 
 def test_the_card_is_given_to_the_converters(
