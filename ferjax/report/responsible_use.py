@@ -13,8 +13,8 @@ ARTICLE_50_3 = (
     " personal data in accordance with Regulations (EU) 2016/679 and (EU) 2018/1725 and Directive"
     " (EU) 2016/680, as applicable. This obligation shall not apply to AI systems used for"
     " biometric categorisation and emotion recognition, which are permitted by law to detect,"
-    " prevent or investigate criminal offences, subject to appropriate safeguards for the rights and"
-    " freedoms of third parties, and in accordance with Union law."
+    " prevent or investigate criminal offences, subject to appropriate safeguards for the rights"
+    " and freedoms of third parties, and in accordance with Union law."
 )
 ANNEX_III_1_C = "AI systems intended to be used for emotion recognition"
 

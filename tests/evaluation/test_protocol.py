@@ -1,4 +1,4 @@
-"""The protocol block, and the warnings of a run's report: one answer for every image, and val and test that lie far apart."""
+"""The protocol block; warnings of one answer for all images, and of val and test far apart."""
 
 from dataclasses import replace
 from typing import Any
