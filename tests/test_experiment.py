@@ -112,6 +112,7 @@ def test_protocol_block_is_complete(tiny_run: Path) -> None:
     assert "once" in protocol["test"]
     assert protocol["seeds"] == "0"
     assert protocol["test-time augmentation"] == "none"
+    assert protocol["training augmentation"] == report["config"]["augment"]
     assert protocol["classes"] == list(EMOTIONS[:7])
     assert protocol["weights' origin"] == "random initialisation"
     assert protocol["crop origin"]

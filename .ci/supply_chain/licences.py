@@ -28,22 +28,36 @@ SPDX = {
     "NVIDIA Proprietary Software": "LicenseRef-NVIDIA-Proprietary",
     "OSI Approved :: Apache Software License": "Apache-2.0",
 }
+# Package whose metadata state no licence → the licence that was looked up by hand, and where.
+CHECKED_BY_HAND = {
+    "cuda-toolkit": (
+        "LicenseRef-NVIDIA-End-User-License-Agreement",
+        "the wheel holds no software and no licence, and only names NVIDIA's packages; NVIDIA's"
+        " conda package of this name states this licence (anaconda.org/nvidia/cuda-toolkit)",
+    ),
+    "namex": ("Apache-2.0", "`dist-info/licenses/LICENSE` in the wheel of 0.1.0"),
+}
 LONGEST_NAME = 60  # letters; a longer field holds the text of a licence
 # Part of a licence's name → how the page calls the packages that have it.
 REMARKABLE = {
     "GPL": "Under a GNU licence",
     "MPL": "Under the Mozilla Public License, wholly or in part",
     "NVIDIA": "Under NVIDIA's own terms, of the extra `cuda12` and, on Linux, of torch",
-    "not stated": "Without a licence in their metadata",
+    "not stated": "Without a licence in their metadata, and not looked up yet",
 }
 PAGE = """\
 # Licences of the dependencies
 
 ferjax is under Apache-2.0. The licences of the networks that come with it stand in
 [their cards](recognisers.md). This page lists every package of `uv.lock`, that is, of every extra,
-every system and every Python, with the licence that the package's own metadata states.
+every system and every Python, with the licence that the package's own metadata states. Where they
+state none, it was looked up by hand.
 
 {remarkable}
+
+Looked up by hand:
+
+{by_hand}
 
 Wheels also hold compiled libraries under other licences, of which the files in their
 `.dist-info/licenses/` tell. One of them concerns whoever passes on an image of the Dockerfile:
@@ -104,10 +118,12 @@ def brought(
 
 def listed(names: list[str]) -> str:
     """Returns names in words; of many whose first word is the same, that word and their number."""
-    beginning = names[0].partition("-")[0] + "-"
-    if len(names) > 10 and all(name.startswith(beginning) for name in names):
-        return f"{beginning}* ({len(names)} packages)"
-    return ", ".join(names)
+    beginnings = [name.partition("-")[0] for name in names]
+    most = max(beginnings, key=beginnings.count)
+    if (count := beginnings.count(most)) <= 10:
+        return ", ".join(names)
+    others = [name for name in names if name.partition("-")[0] != most]
+    return ", ".join([*others, f"{most}-* ({count} packages)"])
 
 
 def page(lock: dict[str, Any], report: dict[str, Any]) -> str:
@@ -125,6 +141,12 @@ def page(lock: dict[str, Any], report: dict[str, Any]) -> str:
         normalised(item["metadata"]["name"]): licence(item["metadata"])
         for item in report["install"]
     }
+    by_hand = {
+        name: checked
+        for name, checked in CHECKED_BY_HAND.items()
+        if stated.get(name) == "not stated"
+    }
+    stated |= {name: found for name, (found, _) in by_hand.items()}
     groups = {"": ferjax["dependencies"], **ferjax["optional-dependencies"]}
     comes_with: dict[str, list[str]] = {}
     for extra, needs in groups.items():
@@ -143,6 +165,9 @@ def page(lock: dict[str, Any], report: dict[str, Any]) -> str:
     return PAGE.format(
         remarkable="\n".join(
             f"- {words}: {listed(names)}." for words, names in remarkable.items() if names
+        ),
+        by_hand="\n".join(
+            f"- {name}: {found}; {place}." for name, (found, place) in by_hand.items()
         ),
         declared=head + "\n".join(row for name, row in rows.items() if name in direct),
         indirect=head + "\n".join(row for name, row in rows.items() if name not in direct),

@@ -7,6 +7,11 @@ from ferjax.export.model_card import LEAST
 from ferjax.report.pages.calibration_sections import CALIBRATION_HEADER, CALIBRATION_NOTE
 from ferjax.report.pages.markdown_tables import decimal, escape, key_value_table, percentage, table
 
+_NO_CLASSES = (
+    "The calibration error of each emotion is not stated: an earlier version of ferjax wrote this"
+    " card. The cards of new exports of runs state it."
+)
+
 
 def card_page(name: str, card: Mapping[str, Any]) -> str:
     """Returns a model card as a Markdown page."""
@@ -81,7 +86,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         else f"Val has fewer than {LEAST} images, too few to state calibration and coverage.",
         *(f"Warning: {escape(warning)}." for warning in scores["warnings"]),
         table([*header, "images"], rows),
-        *([CALIBRATION_NOTE] if by_class else []),
+        *([CALIBRATION_NOTE] if by_class else [_NO_CLASSES] if calibration else []),
         "Confusion matrix (rows: true, columns: predicted)",
         table(["", *map(escape, card["classes"])], confusion),
         *_speed(card["speed"]),

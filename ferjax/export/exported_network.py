@@ -22,8 +22,10 @@ from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.weights_file import encode, read_card
 
-# Key of the model card in the metadata of files that can hold text.
-CARD_KEY = "ferjax_card"
+# Key of the model card in the metadata of a file, and the name of its file in an attached archive.
+CARD_KEY, CARD_FILE = "ferjax_card", "ferjax_card.json"
+# What a card says of files, and not of the network: the card inside a file cannot know it.
+_OF_FILES = ("bytes", "sha256", "exports")
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,16 @@ def probabilities_function(
 
 
 def weights_bytes(network: ExportedNetwork) -> bytes:
-    """Returns the bytes of the network's safetensors file, kernels in half precision."""
-    return encode(flatten(network.variables))
+    """Returns the bytes of the network's safetensors file: half precision, the card inside."""
+    return encode(flatten(network.variables), {CARD_KEY: card_json(network)})
 
 
 def card_json(network: ExportedNetwork) -> str:
-    """Returns the model card as compact JSON, for the metadata of a file."""
-    return json.dumps(network.card, ensure_ascii=False, separators=(",", ":"))
+    """Returns the model card as compact JSON, for the metadata of a file.
+
+    It lacks size, hash and table of results of the written files, because it is a part of them.
+    """
+    card = {key: value for key, value in network.card.items() if key not in _OF_FILES}
+    text = json.dumps(card, ensure_ascii=False, separators=(",", ":"))
+    # A name that is not Unicode becomes an escape of JSON, as in the card beside the files.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Safetensors: the weights in half precision, which ferjax reads, with the card beside them."""
+"""Safetensors: the weights in half precision, which ferjax reads; the card is in the header."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU; needs only jax."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -8,8 +9,14 @@ import jax.numpy as jnp
 from jax import export
 
 from ferjax.errors import UserError
+from ferjax.export.conversion.attached_files import attach
 from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
-from ferjax.export.exported_network import ExportedNetwork, probabilities_function
+from ferjax.export.exported_network import (
+    CARD_FILE,
+    ExportedNetwork,
+    card_json,
+    probabilities_function,
+)
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
@@ -17,6 +24,8 @@ from ferjax.runtime.variable_tree import flatten
 PLATFORMS = ("cpu", "cuda", "tpu")
 # The promise in jax's documentation of `jax.export`.
 _WINDOW = "jax promises to run it with versions up to six months newer and three weeks older."
+# Flag of jax: what is removed from the paths of source files in a program.
+_SOURCE_PATHS, _FOLDERS = "jax_hlo_source_file_canonicalization_regex", r".*[/\\]"
 # Size limit of flatbuffers, the format in which the program is stored together with its weights.
 _MOST_BYTES = 1 << 31
 
@@ -41,6 +50,17 @@ def named_probabilities(
     return probabilities
 
 
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+    """Within the block, programs name source files without the folders of this machine."""
+    before = getattr(jax.config, _SOURCE_PATHS)
+    jax.config.update(_SOURCE_PATHS, _FOLDERS)
+    try:
+        yield
+    finally:
+        jax.config.update(_SOURCE_PATHS, before)
+
+
 def export_stablehlo(
     network: ExportedNetwork, platforms: Sequence[str] = PLATFORMS
 ) -> export.Exported:
@@ -52,14 +72,17 @@ def export_stablehlo(
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *network.input_shape), jnp.uint8)
     program = jax.jit(named_probabilities(network))
-    with jax.default_matmul_precision("highest"):
+    with jax.default_matmul_precision("highest"), _without_folders():
         return export.export(program, platforms=platforms)(images)
 
 
 def write_stablehlo(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME.stablehlo.
+    """Writes NAME.stablehlo; the model card is appended as ferjax_card.json in a zip archive.
+
+    jax reads the program from the start of the file, at the offsets that stand there, and does not
+    look at what follows it.
 
     Raises:
       UserError: more weights than the format can hold.
@@ -72,6 +95,7 @@ def write_stablehlo(
         )
     exported = export_stablehlo(network)
     path = write_atomically(folder / f"{network.name}.stablehlo", bytes(exported.serialize()))
+    attach(path, {CARD_FILE: card_json(network)})
     version = exported.calling_convention_version
     facts = {
         "runs with": f"jax {jax.__version__}",

@@ -18,7 +18,7 @@ from ferjax.export.exported_file import (
     calibrated_on,
 )
 from ferjax.export.exported_network import (
-    CARD_KEY,
+    CARD_FILE,
     ExportedNetwork,
     card_json,
     probabilities_function,
@@ -63,7 +63,7 @@ def write_tflite(
             "outs": {precision: str(out.absolute()) for precision, out in outs.items()},
             "attached": {
                 "labels.txt": "".join(f"{name}\n" for name in network.classes),
-                f"{CARD_KEY}.json": card_json(network),
+                CARD_FILE: card_json(network),
             },
         }
         exchange = Path(temporary) / "exchange"

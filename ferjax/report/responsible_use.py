@@ -11,7 +11,10 @@ ARTICLE_50_3 = (
     "Deployers of an emotion recognition system or a biometric categorisation system shall inform"
     " the natural persons exposed thereto of the operation of the system, and shall process the"
     " personal data in accordance with Regulations (EU) 2016/679 and (EU) 2018/1725 and Directive"
-    " (EU) 2016/680, as applicable."
+    " (EU) 2016/680, as applicable. This obligation shall not apply to AI systems used for"
+    " biometric categorisation and emotion recognition, which are permitted by law to detect,"
+    " prevent or investigate criminal offences, subject to appropriate safeguards for the rights"
+    " and freedoms of third parties, and in accordance with Union law."
 )
 ANNEX_III_1_C = "AI systems intended to be used for emotion recognition"
 

@@ -60,8 +60,13 @@ def in_stored_precision(variables: Mapping[str, np.ndarray]) -> dict[str, np.nda
     }
 
 
-def encode(variables: Mapping[str, np.ndarray]) -> bytes:
+def encode(variables: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
     """Returns the bytes of a safetensors file with the variables in their stored precision.
+
+    Args:
+      variables: flat path → array.
+      metadata: texts for the header, which readers of the arrays ignore. The order in which the
+        library writes several of them differs from call to call.
 
     Raises:
       UserError: a value that is not finite, or too large for half precision.
@@ -70,7 +75,8 @@ def encode(variables: Mapping[str, np.ndarray]) -> bytes:
         stored = in_stored_precision(variables)
     if broken := not_finite(stored):
         raise UserError(f"{broken} in half precision, whose largest number is 65,504.")
-    return save({path: np.ascontiguousarray(array) for path, array in sorted(stored.items())})
+    arrays = {path: np.ascontiguousarray(array) for path, array in sorted(stored.items())}
+    return save(arrays, dict(metadata) if metadata else None)
 
 
 def decode(data: bytes) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
-"""Warnings of a run's report: one answer for every image, and val and test that lie far apart."""
+"""The protocol block; warnings of one answer for all images, and of val and test far apart."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.split import DatasetBundle, Split
-from ferjax.evaluation.protocol import warnings_of
+from ferjax.evaluation.protocol import describe_protocol, warnings_of
 from ferjax.recipes import resolve
 from ferjax.report.scores import scores
+from ferjax.specs import InputSpec
 
 CLASSES = ("anger", "fear", "happiness")
 ONE_CLASS = "the network predicts one class for every image"
@@ -21,9 +23,8 @@ def config() -> TrainConfig:
     return resolve({"model": "base_cnn", "dataset": "synthetic"})
 
 
-def warnings_for(config: TrainConfig, confusions: dict[str, list[list[int]]]) -> list[str]:
-    """Returns the warnings about splits with these confusion matrices."""
-    sizes = {"train": 30, **{name: int(np.sum(one)) for name, one in confusions.items()}}
+def bundle_of(sizes: dict[str, int]) -> DatasetBundle:
+    """Returns a data set of black pixels, with so many images in each split."""
     splits = {
         name: Split(
             name,
@@ -34,11 +35,24 @@ def warnings_for(config: TrainConfig, confusions: dict[str, list[list[int]]]) ->
         )
         for name, count in sizes.items()
     }
-    bundle = DatasetBundle(splits, CLASSES, "made", dict.fromkeys(sizes, "made"))
+    return DatasetBundle(splits, CLASSES, "made", dict.fromkeys(sizes, "made"))
+
+
+def warnings_for(config: TrainConfig, confusions: dict[str, list[list[int]]]) -> list[str]:
+    """Returns the warnings about splits with these confusion matrices."""
+    sizes = {"train": 30, **{name: int(np.sum(one)) for name, one in confusions.items()}}
     results: dict[str, dict[str, Any]] = {
         name: {"selected": scores(np.array(one), CLASSES)} for name, one in confusions.items()
     }
-    return warnings_of(config, results, bundle)
+    return warnings_of(config, results, bundle_of(sizes))
+
+
+@pytest.mark.parametrize("augment", ["none", "standard"])
+def test_the_training_augmentation_is_stated(config: TrainConfig, augment: str) -> None:
+    spec = InputSpec((1, 1), 1, 1, (0.5,), (0.25,))
+    bundle = bundle_of({"train": 30, "val": 6})
+    protocol = describe_protocol(replace(config, augment=augment), bundle, spec, "drawn")
+    assert protocol["training augmentation"] == augment
 
 
 @pytest.mark.parametrize(

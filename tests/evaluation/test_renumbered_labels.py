@@ -34,6 +34,18 @@ def test_the_warning_names_the_classes() -> None:
     assert "and not 50.6 %. Check the class names of test" in warning
 
 
+def test_the_least_images_and_shares_that_count_as_exchanged() -> None:
+    """Five images of a class, of which half are the other class and a quarter its own."""
+    exchanged = np.eye(4, dtype=int)[[1, 0, 2, 3]]
+    assert len(renumbering_warnings({"test": 5 * exchanged}, CLASSES)) == 1
+    assert renumbering_warnings({"test": 4 * exchanged}, CLASSES) == []
+    rows = {"just": [5, 10, 5, 0], "too few": [5, 9, 6, 0], "too many": [6, 10, 4, 0]}
+    for name, first in rows.items():
+        confusion = 20 * exchanged
+        confusion[0] = first
+        assert len(renumbering_warnings({"test": confusion}, CLASSES)) == (name == "just"), name
+
+
 @pytest.mark.parametrize(
     "confusion",
     [

@@ -1,7 +1,9 @@
 """ONNX files against ferjax, in onnxruntime and in OpenVINO."""
 
 import dataclasses
+import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,12 @@ import ferjax
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.exported_file import CheckFaces, FormatOptions
-from ferjax.export.exported_network import ExportedNetwork, probabilities_function
+from ferjax.export.exported_network import (
+    CARD_KEY,
+    ExportedNetwork,
+    card_json,
+    probabilities_function,
+)
 from ferjax.export.fresh_process import run_usage
 from ferjax.export.onnx_format import onnx_file, own_fields, write_onnx, write_openvino
 from ferjax.models.registry import MODELS
@@ -47,6 +54,18 @@ def assert_equal_to_ferjax(network: ExportedNetwork, faces: np.ndarray, found: n
     # The network is not one that says the same of every face.
     assert expected.std(0).max() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    """Returns the metadata of an ONNX file, as onnxruntime reads them."""
+    code = (
+        "import json, sys, onnxruntime\n"
+        "session = onnxruntime.InferenceSession(sys.argv[1])\n"
+        "print(json.dumps(session.get_modelmeta().custom_metadata_map))"
+    )
+    python = str(converter_python("onnx", progress=False))
+    done = subprocess.run([python, "-c", code, file], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def test_fields_of_a_module_that_are_not_the_default() -> None:
@@ -117,6 +136,10 @@ def test_int8_is_calibrated_on_real_faces_alone(
     plain, small = write_onnx(network, real, options(faces, real=True))
     assert (plain.precision, small.precision) == ("float32", "int8")
     assert small.path.stat().st_size < 0.4 * plain.path.stat().st_size
+    for file in (plain, small):
+        metadata = metadata_of(file.path)
+        assert json.loads(metadata[CARD_KEY]) == json.loads(card_json(network))
+        assert json.loads(metadata["classes"]) == [*network.classes]
     found = [run(file.path, network, faces, "use_onnx.py") for file in (plain, small)]
     assert 1e-4 < np.abs(found[0] - found[1]).max() < 0.3
     # The emotions of a random network are about equally probable: only clear answers are compared.

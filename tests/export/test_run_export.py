@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 import ferjax
 from ferjax.config.predict_and_export import ExportConfig
@@ -197,16 +198,25 @@ def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict
 
 
 def test_weights_that_come_with_ferjax_are_exported_alike(tmp_path: Path) -> None:
-    """The same bytes and scores; the table of an earlier export is not taken over."""
+    """The same numbers and scores; the table of an earlier export is not taken over."""
     shipped = Path(ferjax.__file__).parent / "weights"
     config = {"weights": "fernet-ferplus", "progress": False}
     path = run_export(ExportConfig(out=str(tmp_path / "a"), **config))
-    copy = path.with_suffix(".safetensors").read_bytes()
-    assert copy == (shipped / "fernet-ferplus.safetensors").read_bytes()
+    stored, copied = (load_file(f / "fernet-ferplus.safetensors") for f in (shipped, path.parent))
+    assert stored.keys() == copied.keys()
+    for name, array in stored.items():
+        assert copied[name].dtype == array.dtype
+        np.testing.assert_array_equal(copied[name], array)
     ours, theirs = (json.loads((f / path.name).read_text()) for f in (path.parent, shipped))
-    assert ours == {**theirs, "name": "fernet-ferplus"}
-    again = {**config, "weights": str(path.parent), "name": "other"}
-    assert run_export(ExportConfig(out=str(tmp_path / "a"), **again)).name == "other.json"
+    # The card inside the file makes it another one.
+    of_file = {name: ours[name] for name in ("bytes", "sha256")}
+    assert ours == {**theirs, **of_file, "name": "fernet-ferplus"}
+    again = {**config, "weights": str(path.parent)}
+    second = run_export(ExportConfig(out=str(tmp_path / "b"), **again))
+    for suffix in (".safetensors", ".json"):
+        assert second.with_suffix(suffix).read_bytes() == path.with_suffix(suffix).read_bytes()
+    other = run_export(ExportConfig(out=str(tmp_path / "a"), **again, name="other"))
+    assert other.name == "other.json"
 
 
 def test_its_function_is_the_predictor(exported: Path) -> None:
@@ -222,20 +232,54 @@ def test_a_failed_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         (folder / "net.txt").write_text("a network")
         return [ExportedFile(folder / "net.txt", "float32", "use_stablehlo.py")]
 
-    def wrong(*_: Any, **__: Any) -> dict[str, Any]:
-        classes = json.loads((shipped / "fernet-ferplus.json").read_text())["classes"]
-        return {"probabilities": {name: [1 / 8] * 128 for name in classes}, "milliseconds": None}
+    def wrong(script: Path, file: Path, faces: Path, **__: Any) -> dict[str, Any]:
+        found = predict.probabilities(np.load(faces)).astype(np.float64)
+        found[0, 0] += 1.5e-5
+        columns = dict(zip(predict.classes, found.T.tolist(), strict=True))
+        return {"probabilities": columns, "milliseconds": None}
 
-    shipped = Path(ferjax.__file__).parent / "weights"
+    predict = load_predictor("fernet-ferplus")
     monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
     monkeypatch.setattr(check_export, "run_usage", wrong)
     monkeypatch.setattr(check_export, "_milliseconds", lambda *_: 1.0)
     config = ExportConfig(
         weights="fernet-ferplus", format=("stablehlo",), out=str(tmp_path / "out"), progress=False
     )
-    with pytest.raises(UserError, match=r"net\.txt is not exported: its probabilities differ"):
+    with pytest.raises(
+        UserError, match=r"net\.txt is not exported: its probabilities differ.*1e-05"
+    ):
         run_export(config)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_format_has_a_card_and_its_pages_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The formats' own writers, some of which need converters, are replaced."""
+
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        (folder / "net.txt").write_text("a network")
+        return []
+
+    for key in [*FORMATS]:
+        monkeypatch.setitem(module.FORMATS, key, Format(write, ("net.txt",)))
+        given: dict[str, Any] = {"weights": "fernet-ferplus", "name": "mine", "progress": False}
+        run_export(ExportConfig(**given, format=(key,), out=str(tmp_path / key)))
+        names = {path.name for path in (tmp_path / key).iterdir()}
+        assert names == {"net.txt", "mine.json", "mine.md", "mine.html"}, key
+
+
+def test_what_is_exported_names_no_folder_of_this_machine(exported: Path, tiny_run: Path) -> None:
+    """Card, pages, header of the weights, and program; they were made in these folders."""
+    own = json.loads((tiny_run / "config.json").read_text())
+    assert own["workdir"] == str(tiny_run)
+    checked = 0
+    for path in exported.glob("mine.*"):
+        content = path.read_bytes()
+        for folder in (tiny_run, tiny_run.parent, exported, Path(ferjax.__file__).parent.parent):
+            assert str(folder).encode() not in content, (path.name, folder)
+        checked += 1
+    assert checked == 5
 
 
 def test_everything_is_staged_inside_the_folder(
@@ -347,17 +391,28 @@ def test_no_such_weights_or_data(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(exported: Path, tiny_run: Path) -> None:
+    """Each refused command leaves every file as it was, and none beside them."""
+
+    def contents() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in exported.glob("*") if path.is_file()}
+
+    before = contents()
     with pytest.raises(UserError, match=r"mine\.safetensors exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="mine"))
-    (exported / "page.html").touch()
+    assert contents() == before
+    (exported / "page.html").write_text("mine")
+    before = contents()
     with pytest.raises(UserError, match=r"page\.html exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="page"))
     with pytest.raises(UserError, match=r"--out=.*page\.html is a file. Name a folder"):
         run_export(ExportConfig(str(tiny_run), str(exported / "page.html"), name="b"))
+    assert contents() == before
     script = exported / "use_stablehlo.py"
     script.write_text(script.read_text() + "# mine")
+    before = contents()
     with pytest.raises(UserError, match=r"use_stablehlo\.py exists already and is another file"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="b", format=("stablehlo",)))
+    assert contents() == before
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html"])

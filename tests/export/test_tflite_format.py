@@ -1,5 +1,7 @@
 """TFLite files against ferjax, in LiteRT."""
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from ferjax.config.predict_and_export import ExportConfig
 from ferjax.export.check_faces import drawn_faces
 from ferjax.export.exported_file import CheckFaces, FormatOptions
 from ferjax.export.exported_network import (
+    CARD_FILE,
     ExportedNetwork,
+    card_json,
     exported_from_weights,
     probabilities_function,
 )
@@ -59,6 +63,10 @@ def test_files_of_three_precisions(tmp_path: Path) -> None:
     differences = check(network, faces, tmp_path, real=True)
     assert differences["float32"] < 1e-5 < differences["float16"] < 0.01
     assert differences["float16"] < differences["int8"] < 0.3
+    for path in tmp_path.glob("*.tflite"):
+        with zipfile.ZipFile(path) as archive:
+            assert json.loads(archive.read(CARD_FILE)) == json.loads(card_json(network))
+            assert archive.read("labels.txt").decode().split() == [*network.classes]
     sizes = {path.stem: path.stat().st_size for path in tmp_path.glob("*.tflite")}
     assert (
         sizes["fernet-ferplus-int8"]

@@ -1,6 +1,8 @@
 """Test-time augmentation: positions of the crops, average over the views."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from ferjax.errors import UserError
 from ferjax.images import geometry as geometry_module
 from ferjax.images import preprocess, test_time_augmentation
 from ferjax.images.test_time_augmentation import VIEWS, view_geometry
+from ferjax.models.cnn import DepthCNN
 from ferjax.specs import InputSpec
 
 # As the library runs them: one program each instead of one for every operation.
@@ -56,9 +59,17 @@ def test_the_flags_offer_every_view() -> None:
         assert set(field.metadata["choices"]) == set(VIEWS)
 
 
-def test_none_is_the_network_bit_for_bit() -> None:
-    plain = jax.jit(lambda images: linear(preprocess.network_input(images, SPEC)))
-    np.testing.assert_array_equal(averaged(linear, IMAGES, SPEC, "none"), plain(IMAGES))
+def convolutional(inputs: jax.Array) -> jax.Array:
+    model = DepthCNN(5, depth=1, widths=(8,), hidden=16)
+    variables = model.init(jax.random.key(0), inputs, train=False)
+    logits: Any = model.apply(variables, inputs, train=False)
+    return logits
+
+
+@pytest.mark.parametrize("network", [linear, convolutional])
+def test_none_is_the_network_bit_for_bit(network: Callable[[jax.Array], jax.Array]) -> None:
+    plain = jax.jit(lambda images: network(preprocess.network_input(images, SPEC)))
+    np.testing.assert_array_equal(averaged(network, IMAGES, SPEC, "none"), plain(IMAGES))
 
 
 def test_flip_returns_the_log_of_the_mean_softmax() -> None:

@@ -85,6 +85,30 @@ def always_skipped(module: ast.Module, function: Function) -> bool:
     return "skip" in marks_of(module, function) or "pytest.skip" in calls
 
 
+def called_names(function: Function) -> set[str]:
+    return {called(node) for node in ast.walk(function) if isinstance(node, ast.Call)}
+
+
+def skips_on_some_machines(test: str) -> bool:
+    """Returns whether a test, or a fixture that it uses, skips where something is missing."""
+    module, function = find_test(test)
+    path = ROOT / test.partition("::")[0]
+    conftests = [folder / "conftest.py" for folder in path.parents if ROOT in folder.parents]
+    modules = [syntax_tree(file) for file in reversed(conftests) if file.is_file()]
+    fixtures = {n.name: n for m in (*modules, module) for n in m.body if isinstance(n, Function)}
+    if "skipif" in marks_of(module, function):
+        return True
+    seen, waiting = set[str](), [function]
+    while waiting:
+        one = waiting.pop()
+        if "pytest.skip" in called_names(one):
+            return True
+        used = {argument.arg for argument in one.args.args} | called_names(one)
+        waiting += [fixtures[name] for name in used & {*fixtures} - seen]
+        seen |= used
+    return False
+
+
 def find_test(test: str) -> tuple[ast.Module, Function]:
     """Returns module and function of `tests/path.py::test_name`, parametrised or not."""
     path, _, name = test.partition("::")
@@ -127,6 +151,14 @@ def test_a_promise_is_kept_by_a_test_that_runs(promise: str, test: str) -> None:
 def test_the_page_says_when_each_test_runs() -> None:
     wrong = {test: when_it_runs(test) for *_, test, runs in PROMISES if runs != when_it_runs(test)}
     assert not wrong
+
+
+def test_the_page_names_the_tests_that_skip_on_some_machines() -> None:
+    """Tests of the extra `parity` and of the real faces skip without them, as their column says."""
+    (paragraph,) = re.findall(r"^\*\*Conditions\.\*\*.*?\n\n", PAGE.read_text("utf-8"), re.M | re.S)
+    others = [test for *_, test, runs in PROMISES if not {"parity", "faces"} & {*runs.split(", ")}]
+    skipping = {test.partition("::")[2] for test in others if skips_on_some_machines(test)}
+    assert skipping == set(re.findall(r"`(test_\w+)`", paragraph))
 
 
 def test_promises_are_plain_sentences_and_named_once() -> None:

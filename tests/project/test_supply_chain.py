@@ -129,9 +129,9 @@ def test_every_dependency_has_a_licence_and_its_extras() -> None:
     for extra, need in declared():
         if need.name == "ferjax":
             continue
-        _, licence, comes_with = rows[canonicalize_name(need.name)]
-        assert licence != "not stated"
+        _, _, comes_with = rows[canonicalize_name(need.name)]
         assert comes_with == "always" or (extra and f"`{extra}`" in comes_with.split(", ")), need
+    assert [name for name, (_, licence, _) in rows.items() if licence == "not stated"] == []
     packages = locked()
     del packages["ferjax"]  # whose own version is in no lock
     versions = {name: {p["version"] for p in group} for name, group in packages.items()}
@@ -152,6 +152,21 @@ def test_every_dependency_has_a_licence_and_its_extras() -> None:
 )
 def test_a_licence_is_read_off_the_metadata(metadata: dict[str, Any], expected: str | None) -> None:
     assert licences_script().licence(metadata) == (expected or "Other/Proprietary License")
+
+
+def test_a_licence_that_was_looked_up_by_hand_is_that_of_the_page() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text("utf-8")
+    for name, (licence, place) in licences_script().CHECKED_BY_HAND.items():
+        assert rows_of(page)[name][1] == licence
+        assert f"- {name}: {licence}; {place}.\n" in page
+
+
+def test_many_names_of_one_beginning_are_counted() -> None:
+    many = [f"nvidia-{number}" for number in range(11)]
+    listed = licences_script().listed
+    assert listed(many) == "nvidia-* (11 packages)"
+    assert listed(["cuda-toolkit", *many]) == "cuda-toolkit, nvidia-* (11 packages)"
+    assert listed(many[:2]) == "nvidia-0, nvidia-1"
 
 
 def test_an_extra_brings_what_its_packages_need() -> None:

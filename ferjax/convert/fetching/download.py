@@ -73,7 +73,11 @@ def download(
                 ) from None
         time.sleep(pause_s * 2**attempt)
     if hash is not None:
-        check_hash(part, hash, url)
+        try:
+            check_hash(part, hash, url)
+        except UserError:
+            _validator_file(part).unlink(missing_ok=True)
+            raise
     os.replace(part, target)
     _validator_file(part).unlink(missing_ok=True)
     return target

@@ -1,13 +1,13 @@
 """Converts StableHLO text to TFLite in float32, float16 and int8, in the environment `tflite`."""
 
 import importlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ferjax.export.conversion.attached_files import attach
 from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
 
 _SIGNATURE = "serving_default"
@@ -105,10 +105,3 @@ def _quantizer_modules() -> tuple[Any, Any, Any, Any]:
     names = ("algorithm_manager", "qtyping", "quantizer", "recipe_manager")
     modules = [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
     return modules[0], modules[1], modules[2], modules[3]
-
-
-def attach(path: Path, files: Mapping[str, str]) -> None:
-    """Appends a zip archive of small files, the form in which TFLite's metadata hold labels.txt."""
-    with zipfile.ZipFile(path, "a") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)

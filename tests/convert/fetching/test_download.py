@@ -122,7 +122,7 @@ def test_a_wrong_hash_removes_the_file(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"sha256 {SHA256}, expected 00000000") as error:
         fetch(server, tmp_path, hash="sha256:00000000")
     assert "3,000,000 bytes" in str(error.value)
-    assert not [*tmp_path.rglob("file.bin*part")]
+    assert not [*tmp_path.rglob("file.bin*")]
 
 
 def test_no_connection_is_an_error(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_small_or_slight_permutations_are_refused_or_noted(
         assert "fit another order of the classes better" in notes[-1]
 
 
+def test_classes_of_equal_counts_cannot_be_told_apart() -> None:
+    """KDEF has 420 pictures of each emotion: no count shows that two of them are exchanged."""
+    whole = PUBLISHED["kdef"]
+    names = tuple(next(iter(whole.values())))
+    assert len({n for counts in whole.values() for n in counts.values()}) == 1
+    for one, other in itertools.combinations(range(len(names)), 2):
+        read_as = [*names]
+        read_as[one], read_as[other] = names[other], names[one]
+        assert check_counts("kdef", renumbered(whole, names, tuple(read_as)), "x") == ()
+
+
 def test_only_one_split_may_be_permuted() -> None:
     whole = PUBLISHED["rafdb"]
     train = renumbered({"train": whole["train"]}, (*RAFDB[1:], RAFDB[0]), RAFDB)

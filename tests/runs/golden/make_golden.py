@@ -1,6 +1,7 @@
 """Writes the golden files of one commit: a run, converted weights and exports, with their numbers.
 
-python tests/runs/golden/make_golden.py COMMIT NAME [--parts=run,converted,safetensors,stablehlo]
+python tests/runs/golden/make_golden.py COMMIT NAME
+    [--parts=run,converted,safetensors,stablehlo,pytorch]
 
 The tree of COMMIT is unpacked into a temporary folder and its own commands are run there, with the
 packages of this interpreter. NAME.zip, written beside this script, holds the files; NAME.json says
@@ -31,7 +32,7 @@ ROOT = HERE.parents[2]
 FACES = HERE / "faces.npz"
 CLASSES = ("anger", "happiness", "sadness")
 COUNTS = {"train": 24, "val": 12, "test": 12}
-PARTS = ("run", "converted", "safetensors", "stablehlo")
+PARTS = ("run", "converted", "safetensors", "stablehlo", "pytorch")
 # Enough steps to learn the three classes. Without momentum a checkpoint holds the weights alone.
 TRAIN = (
     "--model=base_cnn --dataset=folder --data_dir=faces --workdir=run --image_size=16 --channels=1"
@@ -80,7 +81,8 @@ weights.save_pretrained(Path("converted"), weights.Pretrained(
     "golden", "resnet18", flat, {"bn_eps": 1e-5}, spec, 3, source, ("made for a test",)))
 np.savez("converted_logits.npz", logits=np.asarray(logits))
 """
-# The probabilities of an export, read by the earlier ferjax, and of its program by jax alone.
+# The probabilities of an export, read by the earlier ferjax, of its program by jax alone and of its
+# module by PyTorch alone.
 READ_EXPORT = """
 import numpy as np
 from pathlib import Path
@@ -94,6 +96,12 @@ if Path("export/golden.stablehlo").is_file():
     program = export.deserialize(bytearray(Path("export/golden.stablehlo").read_bytes()))
     columns = program.call(images).values()
     found["stablehlo"] = np.stack([np.asarray(column) for column in columns], 1)
+if Path("export/golden_network.py").is_file():
+    import sys
+    import torch
+    sys.path.insert(0, "export")
+    import golden_network
+    found["pytorch"] = golden_network.load()(torch.from_numpy(images)).detach().numpy()
 np.savez("export_probabilities.npz", **found)
 """
 SNIPPETS = {
@@ -102,7 +110,9 @@ SNIPPETS = {
     READ_EXPORT: "-c READ_EXPORT of make_golden.py",
 }
 # What nothing is read from: pages, pictures and examples.
-_LEFT_OUT = (".png", ".html", ".md", ".lock", ".py")
+_LEFT_OUT = (".png", ".html", ".md", ".lock", ".py", ".pyc", "__pycache__")
+# The module of --format=pytorch, which is no example.
+_MODULE = "golden_network.py"
 
 
 def main() -> None:
@@ -188,7 +198,7 @@ def write_faces(folder: Path) -> None:
 
 
 def _unneeded(_: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(_LEFT_OUT)]
+    return [name for name in names if name.endswith(_LEFT_OUT) and name != _MODULE]
 
 
 if __name__ == "__main__":
