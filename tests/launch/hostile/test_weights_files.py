@@ -146,7 +146,7 @@ def pickled_call(name: str) -> Build:
 
 
 def legacy(name: str) -> Build:
-    """The five pickles of torch.save before its archives: the third but one is the content."""
+    """The five pickles of torch.save without an archive; the fourth is the content."""
 
     def build(folder: Path) -> Path:
         machine = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
