@@ -71,13 +71,12 @@ def test_a_command_runs_with_the_network_cut(
 
 def write_faces(folder: Path) -> None:
     """Writes face.png, and a data set of one face of each emotion: faces/EMOTION/0.png."""
-    for emotion, face in zip(
-        EMOTIONS, render_faces(np.arange(8), np.arange(8), size=48), strict=True
-    ):
+    faces = render_faces(np.arange(8), np.arange(8), size=48)
+    for emotion, face in zip(EMOTIONS, faces, strict=True):
         path = folder / "faces" / emotion / "0.png"
         path.parent.mkdir(parents=True)
         Image.fromarray(face).save(path)
-    Image.fromarray(face).save(folder / "face.png")
+    Image.fromarray(faces[0]).save(folder / "face.png")
 
 
 def test_a_server_answers_with_the_network_cut(tmp_path: Path, network_watch: Watch) -> None:

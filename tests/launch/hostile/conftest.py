@@ -134,18 +134,20 @@ def give(
         entries = sorted(tmp_path.rglob("*"))
         _forget_peak()
         memory, start = _peak(), _seconds()
-        try:
-            with _stopped_after(_STOPPED_AFTER), audit_events(*_NEW_PROGRAM) as programs:
-                end = consume(path, out)
-        except UserError as error:
-            end = REFUSED
-            message = str(error)
+        message = None
+        with audit_events(*_NEW_PROGRAM) as programs:
+            try:
+                with _stopped_after(_STOPPED_AFTER):
+                    end = consume(path, out)
+            except UserError as error:
+                end, message = REFUSED, str(error)
+        seconds = {name: after - start[name] for name, after in _seconds().items()}
+        grown = _peak() - memory
+        if message is not None:
             assert path.name in message or str(folder) in message, message
             assert "\n" not in message, message
             assert len(message) < _LONGEST_MESSAGE, message
             assert "Traceback" not in message, message
-        seconds = {name: after - start[name] for name, after in _seconds().items()}
-        grown = _peak() - memory
         assert ends in end, f"expected {ends!r}: {end}"
         made = [p for p in sorted(tmp_path.rglob("*")) if p not in entries and out not in p.parents]
         assert [p for p in made if p != out] == [], "something in the file was executed or unpacked"
