@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return LoadFileScheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def audit_events() -> Callable[..., Any]:
+    """Returns a function (names) → context with a list: (name, arguments) of these audit events.
+
+    It sees what all threads of this process do; libraries in C raise none of Python's events.
+    """
+    watched: list[tuple[tuple[str, ...], list[tuple[str, Any]]]] = []
+
+    def note(event: str, arguments: Any) -> None:
+        for names, events in watched:
+            if event in names:
+                events.append((event, arguments))
+
+    sys.addaudithook(note)  # which cannot be removed
+
+    @contextlib.contextmanager
+    def watching(*names: str) -> Iterator[list[tuple[str, Any]]]:
+        events: list[tuple[str, Any]] = []
+        watched.append((names, events))
+        try:
+            yield events
+        finally:
+            watched.remove((names, events))
+
+    return watching
 
 
 @pytest.fixture(scope="session")

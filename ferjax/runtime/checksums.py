@@ -76,6 +76,8 @@ def _difference(path: Path, digest: str) -> str:
         return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except ValueError:  # a name that no file can have
+        return "is missing"
     if actual == digest:
         return ""
     return f"is damaged ({path.stat().st_size:,} bytes that differ from those written)"

@@ -32,22 +32,50 @@ print(json.dumps(answers))
 
 # Runs in every Python process before anything else, processes of processes too.
 NETWORK_WATCH = """
-import os, sys
+import atexit, os, sys
+
+allowed = tuple(filter(None, os.environ.get("FERJAX_TEST_ALLOWED", "").split(",")))
+
+def write(line):
+    with open(os.environ["FERJAX_TEST_NETWORK"], "a") as file:
+        file.write(line + "\\n")
+
 def note(event, arguments):
-    lookup = event.startswith("socket.getaddrinfo") or event.startswith("socket.gethostby")
+    if event.startswith("socket.getaddrinfo") or event.startswith("socket.gethostby"):
+        host = arguments[0]
     # A path is the address of a socket on this machine.
-    reached = event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple)
-    if lookup or reached:
-        with open(os.environ["FERJAX_TEST_NETWORK"], "a") as file:
-            file.write(f"{event} {arguments}\\n")
+    elif event in ("socket.connect", "socket.sendto", "socket.bind") and isinstance(
+        arguments[1], tuple
+    ):
+        host = arguments[1][0]
+    else:
+        return
+    if host not in allowed:
+        write(f"{event} {arguments}")
         raise OSError("the network is cut")
+
+def note_packets():
+    # The kernel counts for this namespace what had no route, also what libraries in C sent.
+    lines = [line.split() for line in open("/proc/net/snmp") if line.startswith("Ip:")]
+    count = int(lines[1][lines[0].index("OutNoRoutes")])
+    count += sum(int(line.split()[1]) for line in open("/proc/net/snmp6") if "OutNoRoutes" in line)
+    if count:
+        write(f"{count} packets without a route")
+
 sys.addaudithook(note)
+if os.environ.get("FERJAX_TEST_NAMESPACE"):
+    atexit.register(note_packets)
 """
+# Starts a program without any network, as every user may on most Linux systems.
+UNSHARE = ("unshare", "--map-root-user", "--net")
 
 
 @pytest.fixture
 def network_watch(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
-    """Returns variables that cut Python processes off the network, and the log of their tries."""
+    """Returns variables that cut Python processes off the network, and the log of their tries.
+
+    FERJAX_TEST_ALLOWED: hosts that are allowed all the same, comma-separated.
+    """
     folder = tmp_path_factory.mktemp("watch")
     (folder / "sitecustomize.py").write_text(NETWORK_WATCH)
     log = folder / "network.log"
@@ -55,16 +83,32 @@ def network_watch(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, s
     return {"PYTHONPATH": path, "FERJAX_TEST_NETWORK": str(log)}, log
 
 
+@pytest.fixture(scope="session")
+def namespace() -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns words before a command, and variables, with which it has no network at all.
+
+    Both are empty where the system does not allow that.
+    """
+    try:
+        subprocess.run([*UNSHARE, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return (), {}
+    return UNSHARE, {"FERJAX_TEST_NAMESPACE": "1"}
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Callable[..., list[tuple[int, str, str]]]:
     """Returns a function (entry point, lists of arguments) → each one's status, output, errors.
 
-    All run in one process with `tmp_path` as its folder: a process takes seconds to start.
+    `before` are words before the command, and all other keywords are variables. All commands run in
+    one process with `tmp_path` as its folder: a process takes seconds to start.
     """
 
-    def call(name: str, *given: Sequence[str], **environment: str) -> list[tuple[int, str, str]]:
+    def call(
+        name: str, *given: Sequence[str], before: Sequence[str] = (), **environment: str
+    ) -> list[tuple[int, str, str]]:
         done = subprocess.run(
-            [sys.executable, "-c", COMMANDS, name, json.dumps(given)],
+            [*before, sys.executable, "-c", COMMANDS, name, json.dumps(given)],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import struct
 import tempfile
 import threading
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,17 +103,37 @@ def test_wrong_addresses_and_methods_say_so(
     assert reason in answer.json()["error"]
 
 
-def test_a_body_without_a_stated_length_is_counted_as_it_comes(client: Any) -> None:
-    sent = 0
+@pytest.mark.parametrize("kind", [b"image/png", b"multipart/form-data; boundary=x"])
+def test_a_body_without_a_stated_length_is_counted_as_it_comes(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch, kind: bytes
+) -> None:
+    """The server takes the part that passes the limit, and nothing after it."""
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
+    service = make_service(ServeConfig(rate=0, max_upload_mb=3), recogniser, make_metrics())
+    app = make_app(service)
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\n'
+    parts, taken, sent = [head, *[bytes(100_000)] * 60], 0, list[Any]()
 
-    def endless() -> Any:
-        nonlocal sent
-        for _ in range(1000):
-            sent += 1
-            yield b"x" * 100_000
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": parts[taken - 1], "more_body": taken < len(parts)}
 
-    answer = client.post("/api/faces", content=endless(), headers=PNG)
-    assert answer.status_code == 413
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def main() -> None:
+        await services.start(service)
+        before = service.memory._left
+        await app(upload_scope("/api/faces", None, kind), receive, send)
+        assert service.memory._left == before
+        await asyncio.to_thread(services.stop, service)
+
+    asyncio.run(main())
+    assert sent[0]["status"] == 413
+    assert b"larger than 3 MB" in sent[1]["body"]
+    # Thirty parts of 100,000 bytes with the head are more than 3 MB.
+    assert taken == 31
 
 
 def test_one_bad_picture_costs_one_row(
@@ -138,18 +160,59 @@ def test_too_many_files_and_several_where_one_is_expected(
     assert client.post("/api/faces?faces=maybe", content=face, headers=PNG).status_code == 422
 
 
-def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a temporary file was opened")
-
-    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
-        monkeypatch.setattr(tempfile, name, refuse)
+def test_uploads_never_touch_the_disk(
+    client: Any,
+    make_clip: Callable[..., bytes],
+    audit_events: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # More than the megabyte from which Starlette's own parser writes files.
     file = io.BytesIO()
     Image.fromarray(noise(800)).save(file, "BMP")
-    assert len(file.getvalue()) > 1_800_000
-    answer = client.post("/api/faces?faces=whole", files=form(("a.bmp", file.getvalue())))
-    assert answer.json()["rows"][0]["status"] == "read"
+    picture = file.getvalue()
+    # A box that readers of mp4 skip.
+    clip = make_clip(4, 64) + struct.pack(">I", 2_000_000) + b"free" + bytes(1_999_992)
+    assert min(len(picture), len(clip)) > 1_800_000
+    requests = {
+        "/api/faces?faces=whole": picture,
+        "/api/crops": picture,
+        "/api/table?faces=whole": picture,
+        "/api/explain?faces=whole": picture,
+        "/api/clip": clip,
+    }
+
+    def send_all() -> None:
+        for path, data in requests.items():
+            for given in ({"files": form(("a", data))}, {"content": data}):
+                kind = {} if "files" in given else {"Content-Type": "application/octet-stream"}
+                answer = client.post(path, headers=kind, **given)
+                assert answer.status_code == 200, (path, answer.text)
+
+    # The first requests import modules and compile programs, which JAX stores.
+    send_all()
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    with audit_events("open", "os.mkdir") as events:
+        send_all()
+        assert _written(events) == []
+        (tmp_path / "a").write_text("what the check would see")
+    assert _written(events) == [str(tmp_path / "a")]
+    (tmp_path / "a").unlink()
+    # Files that a library in C opened.
+    assert [*tmp_path.iterdir()] == []
+
+
+def _written(events: list[tuple[str, Any]]) -> list[str]:
+    """Returns the paths that were opened to write, and the folders that were made."""
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    return [
+        str(arguments[0])
+        for name, arguments in events
+        if name == "os.mkdir" or (not isinstance(arguments[0], int) and arguments[2] & writing)
+    ]
 
 
 def test_formats_of_videos_that_are_not_listed_are_refused(client: Any) -> None:
@@ -224,9 +287,10 @@ def test_ten_uploads_at_once(
         assert found == pytest.approx(alone[k % 8], abs=1e-5)
 
 
-def upload_scope(path: str, size: int) -> dict[str, Any]:
-    """Returns the ASGI scope of a POST with a body of so many bytes."""
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"image/png")]
+def upload_scope(path: str, size: int | None, kind: bytes = b"image/png") -> dict[str, Any]:
+    """Returns the ASGI scope of a POST with a body of so many bytes, or of unstated length."""
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", kind)]
+    headers += [] if size is None else [(b"content-length", str(size).encode())]
     return {
         "type": "http",
         "method": "POST",
@@ -238,7 +302,7 @@ def upload_scope(path: str, size: int) -> dict[str, Any]:
         "http_version": "1.1",
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 5000),
-        "headers": [*headers, (b"content-length", str(size).encode())],
+        "headers": headers,
     }
 
 

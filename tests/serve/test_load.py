@@ -1,4 +1,6 @@
-"""A thousand requests of twenty clients: no errors, flat memory, beside the predictor alone.
+"""A thousand requests of twenty clients: right answers, flat memory, beside the predictor alone.
+
+Then a tenth of the requests is slow, broken or too large, which changes nothing for the others.
 
     python -m pytest -m slow -s tests/serve/test_load.py
 
@@ -14,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,16 +29,23 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, REQUESTS, BATCH = 20, 1000, 64
 # Rounds of that many requests, over the second half of which memory must stay flat.
 ROUNDS = 12
+# Rounds in which every tenth request is bad; a body that never ends is given up after so long.
+BAD_ROUNDS, BAD_EVERY, MOST_SECONDS = 6, 10, 5
 # Share of the batched predictor's faces a second, of which clients take a part on one machine.
 LEAST_SHARE, LEAST_SHARE_ONE_BY_ONE = 0.7, 0.3
+FLAGS = ("--port=0", "--rate=0", "--max_upload_mb=2", f"--max_seconds={MOST_SECONDS}")
 PREDICTOR_ALONE = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from ferjax.data.decoding.image_file import decode_image
 from ferjax.predict import load_predictor
 
 files = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.png"))]
 predict = load_predictor()
+pictures = [decode_image(data, "face") for data in files]
+rows = [predict.probabilities([picture])[0].tolist() for picture in pictures]
+expected = [dict(zip(predict.classes, row, strict=True)) for row in rows]
+(Path(sys.argv[1]) / "probabilities.json").write_text(json.dumps(expected))
 for count in (10, 31):
     begun = time.perf_counter()
     for _ in range(count):
@@ -65,11 +75,12 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a folder with 64 drawn grey faces of 48x48."""
+    """Returns a folder with 64 drawn grey faces of 48x48 and their probabilities."""
     folder = tmp_path_factory.mktemp("faces")
     faces = render_faces(np.arange(BATCH) % 8, np.arange(BATCH), size=48)
     for k, face in enumerate(faces):
         Image.fromarray(face).convert("L").save(folder / f"{k:03}.png")
+    run("-c", PREDICTOR_ALONE, str(folder))
     return folder
 
 
@@ -77,7 +88,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server() -> Iterator[tuple[int, int]]:
     """Returns process number and port of a server that is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "launch.serve", "--port=0", "--rate=0"],
+        [sys.executable, "-m", "launch.serve", *FLAGS],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -108,8 +119,8 @@ def megabytes(process: int) -> float:
 def test_a_thousand_requests_of_twenty_clients(server: tuple[int, int], pictures: Path) -> None:
     process, port = server
 
-    def clients(count: int, requests: int, faces: int) -> dict[str, float]:
-        given = map(str, (port, count, requests, faces, pictures))
+    def clients(count: int, requests: int, faces: int, *bad_every: int) -> dict[str, Any]:
+        given = map(str, (port, count, requests, faces, pictures, *bad_every))
         return json.loads(run("tests/serve/load_client.py", *given))
 
     # Buffers of the largest batch are kept once they have been needed.
@@ -120,17 +131,32 @@ def test_a_thousand_requests_of_twenty_clients(server: tuple[int, int], pictures
     one_by_one = clients(CLIENTS, REQUESTS, 1)
     together = clients(4, 31, BATCH)
     again = float(run("-c", PREDICTOR_ALONE, str(pictures)))
-    memory = [megabytes(process)]
+    rounds, memory = [one_by_one, together], [megabytes(process)]
     for _ in range(ROUNDS):
-        assert clients(CLIENTS, REQUESTS, 1)["errors"] == 0
+        rounds.append(clients(CLIENTS, REQUESTS, 1))
         memory.append(megabytes(process))
+    bad_rounds, bad_memory = list[dict[str, Any]](), list[float]()
+    for _ in range(BAD_ROUNDS):
+        bad_rounds.append(clients(CLIENTS, REQUESTS, 1, BAD_EVERY))
+        bad_memory.append(megabytes(process))
     print(f"\npredictor alone: {alone:.0f} and {again:.0f} faces a second")
     print(f"one face a request: {one_by_one}\n64 faces a request: {together}")
     print(f"memory: {before:.0f} MB, then {', '.join(f'{size:.1f}' for size in memory)} MB")
-    assert one_by_one["errors"] == together["errors"] == 0
+    print(f"every tenth request bad: {bad_rounds[-1]}")
+    print(f"memory: {', '.join(f'{size:.1f}' for size in bad_memory)} MB")
+    assert [(each["errors"], each["wrong"]) for each in rounds + bad_rounds] == [(0, 0)] * (
+        len(rounds) + len(bad_rounds)
+    )
     assert one_by_one["requests"] == REQUESTS
+    for each in bad_rounds:
+        assert each["requests"] + sum(each["bad"].values()) == REQUESTS
+        # Six kinds, each with its one status.
+        assert len(each["bad"]) == 6
     # A leak of one picture a request would be 14 MB over the second half.
     assert memory[-1] < 1.005 * memory[ROUNDS // 2]
     assert memory[-1] < 1.1 * before
+    # A leak of one refused body of 2 MB in ten would be 10 MB over the last three rounds.
+    assert bad_memory[-1] < 1.005 * bad_memory[BAD_ROUNDS // 2 - 1]
+    assert bad_memory[-1] < 1.1 * before
     assert together["faces_a_second"] > LEAST_SHARE * min(alone, again)
     assert one_by_one["faces_a_second"] > LEAST_SHARE_ONE_BY_ONE * min(alone, again)

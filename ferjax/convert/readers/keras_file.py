@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.convert.readers.source_file import Source, dtype_notes
+from ferjax.convert.readers.source_file import Source, as_float32, dtype_notes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
@@ -65,7 +65,7 @@ def open_keras(path: Path) -> Source:
                 array = np.asarray(dataset[()])
         except _DAMAGED as error:
             raise _damaged(path, error) from None
-        return array.astype(np.float32, copy=False) if "float" in leaves[name].dtype else array
+        return as_float32(array) if "float" in leaves[name].dtype else array
 
     mean_key = next((key for key in leaves if re.fullmatch(r"normalization(_\d+)?/0", key)), None)
     metadata = {}

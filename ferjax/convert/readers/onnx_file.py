@@ -11,7 +11,7 @@ import numpy as np
 
 from ferjax.convert.readers.onnx_graph import ExternalDataError, read_graph
 from ferjax.convert.readers.protobuf_wire import WireError
-from ferjax.convert.readers.source_file import Source
+from ferjax.convert.readers.source_file import Source, as_float32
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
 
@@ -67,9 +67,6 @@ def open_onnx(path: Path) -> Source:
         array = array.reshape(tensor.shape)
         if is_bfloat16:
             return (array.astype(np.uint32) << 16).view(np.float32)
-        if "float" not in tensor.dtype:
-            return array
-        with np.errstate(over="ignore"):  # overflow gives infinity, which the conversion refuses
-            return array.astype(np.float32, copy=False)
+        return as_float32(array) if "float" in tensor.dtype else array
 
     return Source(path, "onnx", leaves, read, (), {"onnx": graph})

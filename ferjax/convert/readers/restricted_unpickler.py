@@ -73,7 +73,9 @@ def restricted_pickle(not_built: dict[str, None]) -> Any:
       not_built: the names of objects that are not built are added to it, as keys.
     """
 
-    class Unpickler(pickle.Unpickler):
+    # Not `pickle.Unpickler`: its memo is an array, and a file of a few bytes, with a large index,
+    # makes it fill gigabytes with zeros. The memo of the version in Python is a dict.
+    class Unpickler(pickle._Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             # Torch writes the names of Python 2.
             renamed = (IMPORT_MAPPING.get(module, module), name)

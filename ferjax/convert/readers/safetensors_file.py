@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ferjax.config.given_files import parse_json
-from ferjax.convert.readers.source_file import Source, dtype_notes, without_prefixes
+from ferjax.convert.readers.source_file import Source, as_float32, dtype_notes, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError, one_line
 
@@ -60,7 +60,7 @@ def open_safetensors(path: Path) -> Source:
         array = array.reshape(leaf.shape)
         if is_bfloat16:
             return (array.astype(np.uint32) << 16).view(np.float32)
-        return array.astype(np.float32, copy=False) if "float" in leaf.dtype else array
+        return as_float32(array) if "float" in leaf.dtype else array
 
     notes = (*prefix_notes, *dtype_notes(leaves))
     return Source(path, "safetensors", leaves, read, notes, metadata)

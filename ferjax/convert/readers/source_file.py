@@ -80,3 +80,12 @@ def dtype_notes(leaves: Mapping[str, Leaf]) -> tuple[str, ...]:
     """Returns a note for each floating dtype that reading converts."""
     dtypes = sorted({leaf.dtype for leaf in leaves.values()} - {"float32"})
     return tuple(f"{dtype} → float32" for dtype in dtypes if "float" in dtype)
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Returns a floating-point array as float32; the array itself if it is one already.
+
+    A number that is too large becomes infinite, which the conversion refuses.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32, copy=False)

@@ -153,3 +153,16 @@ def test_a_safetensors_header_that_no_network_has_is_refused(tmp_path: Path) -> 
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
     with pytest.raises(UserError, match=r"a header of 5,242,880 bytes.*at most 4,194,304"):
         open_source(path)
+
+
+@pytest.mark.parametrize("container", FORMATS)
+def test_numbers_that_are_too_large_for_float32_become_infinite(
+    container: str, tmp_path: Path
+) -> None:
+    """The conversion refuses them; no reader prints a warning of numpy."""
+    array: Any = np.array([1.0, 1e300])
+    if container.startswith("torch"):
+        array = pytest.importorskip("torch").from_numpy(array)
+    source = open_source(write(tmp_path / "a", container, {"w": array}))
+    (key,) = source.leaves
+    np.testing.assert_array_equal(source.read(key), np.float32([1, np.inf]))

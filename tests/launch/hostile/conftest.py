@@ -8,7 +8,6 @@ whatever size it states.
 import contextlib
 import io
 import os
-import pickle
 import resource
 import signal
 import time
@@ -25,10 +24,12 @@ from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.predict.run_predict import run_predict
 
-# Seconds of computing, and the growth of the process's memory, that a file may cost.
+# Seconds, and the growth of the process's memory, that a file may cost.
 MOST_SECONDS, MOST_BYTES = 2.0, 300 << 20
 # A reader that waits for ever, as at a pipe, is stopped after this many seconds.
 _STOPPED_AFTER = 20
+# Audit events of a new program; a pickle that calls a function of `os` would cause one of them.
+_NEW_PROGRAM = ("os.system", "subprocess.Popen", "os.exec", "os.spawn", "os.posix_spawn")
 _LONGEST_MESSAGE = 3100
 # Side of the images that data sets are read at, in pixels.
 SIDE = 32
@@ -55,12 +56,6 @@ def makes_folder() -> Callable[[Path], Any]:
     return MakesFolder
 
 
-@pytest.fixture(scope="session")
-def harmful_pickle() -> Callable[[Path], bytes]:
-    """Returns a function (folder) → a pickle that makes this folder when it is opened."""
-    return lambda folder: pickle.dumps(MakesFolder(folder), protocol=2)
-
-
 def _peak() -> int:
     """Returns the largest memory of this process in bytes since `_forget_peak`."""
     try:
@@ -76,23 +71,55 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def _seconds() -> dict[str, float]:
+    """Returns the seconds so far: of computing, also in ended child processes, and of the clock.
+
+    Those of the clock are without those in which this thread was ready and had no core, where the
+    system counts these (Linux): a file is not slow because the machine has other work.
+    """
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        without_core = int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
+    except (OSError, LookupError):
+        without_core = 0.0
+    return {
+        "computing": time.process_time() + children.ru_utime + children.ru_stime,
+        "computing and waiting": time.perf_counter() - without_core,
+    }
+
+
 class Waited(BaseException):
     """The reader did not come to an end."""
 
 
-def _stop(*_: Any) -> None:
-    raise Waited(f"no end after {_STOPPED_AFTER} seconds")
+@contextlib.contextmanager
+def _stopped_after(seconds: float) -> Iterator[None]:
+    """Raises `Waited` in a block that takes longer, by the clock of `_seconds`."""
+    start = _seconds()
+
+    def look(*_: Any) -> None:
+        if any(after - start[name] > seconds for name, after in _seconds().items()):
+            raise Waited(f"no end after {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
 def give(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> Iterator[Callable[..., None]]:
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    audit_events: Callable[..., Any],
+) -> Callable[..., None]:
     """Returns a function (format, build, consume, ends) that gives a file and judges the end.
 
     `ends` is `refused`, or a word of what `consume` returns for a file that is skipped or counted.
     """
-    before = signal.signal(signal.SIGALRM, _stop)
 
     def given(
         kind: str,
@@ -106,30 +133,30 @@ def give(
         path = build(folder)
         entries = sorted(tmp_path.rglob("*"))
         _forget_peak()
-        memory, start = _peak(), time.process_time()
-        signal.setitimer(signal.ITIMER_REAL, _STOPPED_AFTER)
-        try:
-            end = consume(path, out)
-        except UserError as error:
-            end = REFUSED
-            message = str(error)
+        memory, start = _peak(), _seconds()
+        message = None
+        with audit_events(*_NEW_PROGRAM) as programs:
+            try:
+                with _stopped_after(_STOPPED_AFTER):
+                    end = consume(path, out)
+            except UserError as error:
+                end, message = REFUSED, str(error)
+        seconds = {name: after - start[name] for name, after in _seconds().items()}
+        grown = _peak() - memory
+        if message is not None:
             assert path.name in message or str(folder) in message, message
             assert "\n" not in message, message
             assert len(message) < _LONGEST_MESSAGE, message
             assert "Traceback" not in message, message
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        seconds, grown = time.process_time() - start, _peak() - memory
         assert ends in end, f"expected {ends!r}: {end}"
         made = [p for p in sorted(tmp_path.rglob("*")) if p not in entries and out not in p.parents]
         assert [p for p in made if p != out] == [], "something in the file was executed or unpacked"
-        assert seconds < most_seconds, f"{seconds:.1f} seconds"
+        assert programs == [], "something in the file was executed"
+        assert max(seconds.values()) < most_seconds, seconds
         assert grown < MOST_BYTES, f"{grown / 2**20:,.0f} MB"
         record_property("hostile", f"{kind}: {'refused' if end == REFUSED else 'skipped'}")
 
-    yield given
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    return given
 
 
 @pytest.fixture(scope="session")

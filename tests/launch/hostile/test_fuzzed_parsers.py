@@ -6,16 +6,22 @@ FERJAX_FUZZ=100000 for more examples of each.
 
 import contextlib
 import gzip
+import hashlib
+import io
 import json
 import os
 import struct
+import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 from ferjax.config.json_file import config_from_json, config_to_json
 from ferjax.config.train_config import TrainConfig
@@ -27,9 +33,12 @@ from ferjax.errors import UserError
 from ferjax.evaluation.comparison.read_predictions import read_predictions
 from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT
+from ferjax.runs.finished_runs.load_network import load_network, network_config
+from ferjax.runtime.checksums import find_damage
 from ferjax.search.search_space import parse_space
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.run_directory.splits_file import read_split_record
+from ferjax.weights.weights_file import card_text
 
 pytestmark = [pytest.mark.slow]
 EXAMPLES = int(os.environ.get("FERJAX_FUZZ", "500"))
@@ -233,12 +242,156 @@ def test_pages_to_verify(tmp_path: Path, block: object, cell: str) -> None:
     ends(lambda: verify_report(tmp_path / "report.html"))
 
 
+# What torch.save writes, the settings of a training script beside the tensor.
+SAVED = b"\x80\x02}q\x00(X\x01\x00\x00\x00wq\x01ctorch._utils\n_rebuild_tensor_v2\nq\x02(("
+SAVED += b"X\x07\x00\x00\x00storageq\x03ctorch\nFloatStorage\nq\x04X\x01\x00\x00\x000q\x05"
+SAVED += b"X\x03\x00\x00\x00cpuq\x06K\x04tq\x07QK\x00K\x04\x85q\x08K\x01\x85q\t\x89ccollections\n"
+SAVED += b"OrderedDict\nq\n)Rq\x0btq\x0cRq\rX\x04\x00\x00\x00argsq\x0ecargparse\nNamespace\nq\x0f)"
+SAVED += b"\x81q\x10}q\x11X\x02\x00\x00\x00lrq\x12G?\xb9\x99\x99\x99\x99\x99\x9asbu."
+# Opcodes; the calls among them would make a folder, or fail.
+OPCODES = [b"cos\nmkdir\n", b"cposix\nmkdir\n", b"cbuiltins\neval\n", b"cbuiltins\ndict\n",
+           b"cargparse\nNamespace\n", b"cfunctools\npartial\n", b"ccollections\nOrderedDict\n",
+           b"ctorch\nSize\n", b"ctorch\nfloat16\n", b"ctorch\nload\n", b"(VMARKER\ntR",
+           b"VMARKER\n", b"(", b")", b"}", b"]", b"t", b"R", b"b", b"s", b"u", b"a", b"e", b"0",
+           b"2", b"N", b"Q", b"\x81", b"\x85", b"\x92", b"K\x01", b"q\x02", b"h\x02"]  # fmt: skip
+PICKLES = st.builds(
+    lambda place, new: SAVED[:place] + b"".join(new) + SAVED[place:],
+    st.integers(2, len(SAVED)),
+    st.lists(st.sampled_from(OPCODES), max_size=12),
+)
+
+
+@given(mutated(SAVED) | PICKLES)
+@fuzzed
+def test_pickles_of_pytorch(tmp_path: Path, data: bytes) -> None:
+    pytest.importorskip("torch")
+    with contextlib.chdir(tmp_path):
+        read_weights(tmp_path / "net.pth", archive_of(data))
+        assert not (tmp_path / "MARKER").exists()
+
+
+def archive_of(pickled: bytes) -> bytes:
+    """The archive of torch.save around a pickle; its checksums are right."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("net/data.pkl", pickled)
+        archive.writestr("net/version", "3\n")
+        archive.writestr("net/byteorder", "little")
+        archive.writestr("net/data/0", np.ones(4, "<f4").tobytes())
+    return file.getvalue()
+
+
+# Of attributes and arrays in HDF5 files. The bytes of a file are not mutated: that would test HDF5.
+ATTRIBUTES = (
+    st.text(max_size=5)
+    | st.binary(max_size=5)
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.lists(st.text(max_size=5) | st.binary(max_size=5), max_size=3)
+    | st.lists(st.integers(-9, 9) | st.floats(), max_size=3)
+)
+LAYERS = st.dictionaries(
+    st.sampled_from(["layers/a/vars", "layers/b/vars", "layers/vars", "a", "model_weights/a"]),
+    st.tuples(
+        st.dictionaries(st.sampled_from(["name", "weight_names", "layer_names"]), ATTRIBUTES),
+        st.dictionaries(
+            st.sampled_from(["0", "1", "a/kernel", "a/a/kernel"]), ATTRIBUTES, max_size=2
+        ),
+    ),
+    max_size=3,
+)
+NAMES_OF_LAYERS = st.dictionaries(
+    st.sampled_from(["layer_names", "layer_names0", "weight_names"]), ATTRIBUTES
+)
+
+
+@given(LAYERS, NAMES_OF_LAYERS)
+@fuzzed
+def test_layers_of_keras(tmp_path: Path, layers: dict[str, Any], names: dict[str, Any]) -> None:
+    h5py = pytest.importorskip("h5py")
+    file = io.BytesIO()
+    # h5py does not write every value.
+    with contextlib.suppress(TypeError, ValueError, OSError), h5py.File(file, "w") as h5:
+        h5.attrs.update(names)
+        for path, (attributes, arrays) in layers.items():
+            group = h5.require_group(path)
+            for name, value in arrays.items():
+                group[name] = value
+            group.attrs.update(attributes)
+    read_weights(tmp_path / "net.h5", file.getvalue())
+
+
+TENSORS = save({"params/head/kernel": np.zeros((2, 2), np.float32)})
+CARD = {
+    "model": "cnn3", "fields": {}, "classes": ["anger", "fear"], "config": {}, "step": 1,
+    "spec": {"storage": [48, 48], "size": 48, "channels": 1, "mean": [0.0], "std": [1.0]},
+    "epoch": 1, "start": None, "best": {"accuracy": 1.0}, "training": {"seconds": 1.0},
+    "prediction_sets": {"n": 1, "ranks": [1], "scores": [0.5]},
+}  # fmt: skip
+SPEC = st.dictionaries(st.sampled_from(sorted(CARD["spec"])), VALUES, max_size=2).map(
+    lambda changes: {"spec": {**CARD["spec"], **changes}}
+)
+CHANGES = st.dictionaries(st.sampled_from(sorted(CARD)), VALUES, max_size=3)
+
+
+@given(st.builds(lambda *changes: {**CARD, **changes[0], **changes[1]}, CHANGES, SPEC | CHANGES))
+@fuzzed
+def test_values_of_cards(tmp_path: Path, card: dict[str, Any]) -> None:
+    read_card_with_weights(tmp_path, card_text_of(card))
+
+
+@given(mutated(card_text(CARD, TENSORS).encode()))
+@fuzzed
+def test_texts_of_cards(tmp_path: Path, data: bytes) -> None:
+    read_card_with_weights(tmp_path, data)
+
+
+def card_text_of(card: dict[str, Any]) -> bytes:
+    """The text of a card; ferjax writes no NaN, others may."""
+    stamp = json.loads(card_text(CARD, TENSORS))
+    return json.dumps({**stamp, **card}).encode()
+
+
+def read_card_with_weights(folder: Path, text: bytes) -> None:
+    (folder / "net.safetensors").write_bytes(TENSORS)
+    (folder / "net.json").write_bytes(text)
+    ends(lambda: load_network(folder / "net.json"))
+    ends(lambda: network_config(folder / "net.json"))
+
+
+SUMS = f"{'0' * 64}  net.bin\n{hashlib.sha256(b'').hexdigest()}  inner/empty\n".encode()
+
+
+@given(mutated(SUMS))
+@fuzzed
+def test_checksums(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "inner").mkdir(exist_ok=True)
+    (tmp_path / "inner" / "empty").touch()
+    (tmp_path / "SHA256SUMS").write_bytes(data)
+    ends(lambda: find_damage(tmp_path))
+
+
 def test_what_is_mutated_is_read_as_it_stands(tmp_path: Path) -> None:
     """Otherwise mutations would test the first check alone."""
     for name, data in (("a.onnx", ONNX), ("a.safetensors", SAFETENSORS)):
         (tmp_path / name).write_bytes(data)
         source = open_source(tmp_path / name)
         assert all(np.isfinite(source.read(key)).all() for key in source.leaves)
+    if find_spec("torch"):
+        (tmp_path / "a.pth").write_bytes(archive_of(SAVED))
+        source = open_source(tmp_path / "a.pth")
+        assert source.read("w").tolist() == [1, 1, 1, 1]
+        assert source.notes == (
+            "not tensors, left out: args",
+            "objects that were not built: argparse.Namespace",
+        )
+    (tmp_path / "net.safetensors").write_bytes(TENSORS)
+    (tmp_path / "net.json").write_bytes(card_text_of(CARD))
+    with pytest.raises(UserError, match="arrays do not fit cnn3"):
+        load_network(tmp_path / "net.json")
+    (tmp_path / "SHA256SUMS").write_bytes(SUMS)
+    (tmp_path / "net.bin").touch()
+    assert find_damage(tmp_path).startswith("net.bin is damaged")
     (tmp_path / "p.csv").write_bytes(PREDICTED)
     assert len(read_predictions(tmp_path / "p.csv").ids) == 2
     (tmp_path / "metrics.jsonl").write_bytes(METRICS)

@@ -1,12 +1,17 @@
 """Weights that somebody sends: pickles, PyTorch, safetensors, Keras, npz and ONNX files."""
 
-import io
+import base64
+import importlib
 import json
+import marshal
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +73,88 @@ def link(name: str, target: str) -> Build:
     return build
 
 
-# Pickles, and archives of PyTorch around them.
-
-GLOBALS = ("os system", "posix system", "builtins eval", "subprocess Popen", "shutil rmtree",
-           "importlib import_module", "runpy run_path", "webbrowser open", "ctypes CDLL",
-           "pty spawn", "code interact", "torch.hub load", "numpy load")  # fmt: skip
+# Pickles, and archives of PyTorch around them. Each calls a function that makes the folder MARKER.
 
 
-def call(name: str, folder: Path) -> bytes:
-    """A pickle that calls a function with the name of a folder, which the call would not harm."""
+class Call:
+    """Pickles to the call of a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def text_of(marker: Path) -> str:
+    return f"__import__('os').mkdir({str(marker)!r})"
+
+
+def made_by_a_formatter(marker: Path) -> dict[str, Any]:
+    """Settings of logging whose formatter is what os.makedirs returns."""
+    formatter = {"()": "os.makedirs", "name": str(marker)}
+    return {"version": 1, "disable_existing_loggers": False, "formatters": {"a": formatter}}
+
+
+def script(marker: Path) -> str:
+    path = marker.with_name("script.py")
+    path.write_text(text_of(marker))
+    return str(path)
+
+
+def array_of_objects(marker: Path) -> str:
+    path = marker.with_name("objects.npy")
+    path.write_bytes(npy("'|O'", "()", call("posix mkdir", marker)))
+    return str(path)
+
+
+def inner_pickle(marker: Path) -> str:
+    path = marker.with_name("inner.pth")
+    path.write_bytes(call("posix mkdir", marker))
+    return str(path)
+
+
+# Function → its arguments, with which it makes the folder.
+GLOBALS: dict[str, Callable[[Path], tuple[Any, ...]]] = {
+    "os system": lambda marker: (f"mkdir '{marker}'",),
+    "posix mkdir": lambda marker: (str(marker),),
+    "builtins eval": lambda marker: (text_of(marker),),
+    "subprocess call": lambda marker: (["mkdir", str(marker)],),
+    "builtins exec": lambda marker: (text_of(marker),),
+    "os spawnlp": lambda marker: (os.P_WAIT, "mkdir", "mkdir", str(marker)),
+    "shutil copytree": lambda marker: (str(marker.parent), str(marker)),
+    "runpy run_path": lambda marker: (script(marker),),
+    "timeit timeit": lambda marker: ("pass", text_of(marker)),
+    "tempfile mkdtemp": lambda marker: ("", marker.name, str(marker.parent)),
+    "logging.config dictConfig": lambda marker: (made_by_a_formatter(marker),),
+    "torch load": lambda marker: (
+        inner_pickle(marker), None, Call(importlib.import_module, "pickle")),
+    "numpy load": lambda marker: (array_of_objects(marker), None, True),
+}  # fmt: skip
+
+
+def call(name: str, marker: Path) -> bytes:
+    """A pickle that calls a function of `GLOBALS`, and makes the folder MARKER by that."""
     module, function = name.split()
-    argument = str(folder / "MARKER").encode()
-    return b"\x80\x02c%s\n%s\nX%s%s\x85R." % (
-        module.encode(), function.encode(), struct.pack("<I", len(argument)), argument
-    )  # fmt: skip
+    # Without the two bytes before and the one after what is pickled.
+    arguments = pickle.dumps(GLOBALS[name](marker), 2)[2:-1]
+    return b"\x80\x02c%s\n%s\n%sR." % (module.encode(), function.encode(), arguments)
 
 
 def pickled_call(name: str) -> Build:
-    return lambda folder: write(folder / "weights.pkl", call(name, folder))
+    return lambda folder: write(folder / "weights.pkl", call(name, folder / "MARKER"))
+
+
+def legacy(name: str) -> Build:
+    """The five pickles of torch.save without an archive; the fourth is the content."""
+
+    def build(folder: Path) -> Path:
+        machine = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+        head = (pickle.dumps(each, 2) for each in (0x1950A86A20F9469CFC6C, 1001, machine))
+        pickles = *head, call(name, folder / "MARKER"), pickle.dumps([], 2)
+        return write(folder / "weights.pth", b"".join(pickles))
+
+    return build
 
 
 def torch_zip(name: str, pickled: Callable[[Path], bytes], **members: bytes) -> Build:
@@ -134,8 +203,9 @@ def shared_lists(levels: int) -> bytes:
 
 FOUR = np.ones(4, "<f4").tobytes()
 PICKLES: dict[str, Build] = {
-    **{f"{name} in a pickle": pickled_call(name) for name in GLOBALS[:4]},
-    "protocol 0": content("weights.pkl", b"cos\nsystem\n(S'true'\ntR."),
+    **{f"{name} in a pickle": pickled_call(name) for name in [*GLOBALS][:4]},
+    "protocol 0": lambda folder: write(
+        folder / "weights.pkl", f"cos\nmkdir\n(V{folder}/MARKER\ntR.".encode()),
     "protocol 5": content("weights.bin", pickle.dumps({"w": [1.0]}, protocol=5)),
     "not ended": content("weights.pth", b"\x80\x02}q\x00"),
     "a memo that is not there": content("weights.pth", b"\x80\x02h\xff."),
@@ -143,9 +213,11 @@ PICKLES: dict[str, Build] = {
 }  # fmt: skip
 TORCH: dict[str, Build] = {
     **{
-        f"{name} in an archive": torch_zip("weights.pth", lambda f, name=name: call(name, f))
+        f"{name} in an archive": torch_zip(
+            "weights.pth", lambda folder, name=name: call(name, folder / "MARKER"))
         for name in GLOBALS
     },
+    **{f"{name} in a file without archive": legacy(name) for name in GLOBALS},
     "strides over one number": torch_zip(
         "weights.pth", lambda _: tensor_pickle((1 << 20, 1 << 20), (0, 0)), **{"0": FOUR}),
     "a size beyond the storage": torch_zip(
@@ -165,6 +237,8 @@ TORCH: dict[str, Build] = {
         "weights.pth", lambda _: pickle.dumps({f"{k}": k for k in range(100_000)}, 2)),
     "a name of a million letters": torch_zip(
         "weights.pth", lambda _: pickle.dumps({"n" * 10**6: 1, "epoch": 2}, 2)),
+    "an object and a memo of 25 million places": torch_zip(
+        "weights.pth", lambda _: b"\x80\x02}cargparse\nNamespace\n)\x81r\x40\x78\x7d\x010."),
     "an empty pickle": torch_zip("weights.pth", lambda _: b""),
     "two pickles": torch_zip("weights.pth", lambda _: pickle.dumps({}, 2) * 2),
 }  # fmt: skip
@@ -308,15 +382,20 @@ def npy(descr: str, shape: str, data: bytes = FOUR) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data
 
 
-def objects(folder: Path, makes: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.array([makes(folder / "MARKER")], object), allow_pickle=True)
-    return file.getvalue()
+def npy_of_objects(folder: Path) -> bytes:
+    return npy("'|O'", "()", call("posix mkdir", folder / "MARKER"))
 
 
 NUMPY: dict[str, Build] = {
     "an array": content("weights.npy", npy("'<f4'", "(4,)")),
     "arrays": npz("weights.npz", a=npy("'<f4'", "(4,)")),
+    "an array of objects": lambda folder: write(folder / "weights.npy", npy_of_objects(folder)),
+    "an array of objects in an archive": lambda folder: npz(
+        "weights.npz", a=npy_of_objects(folder)
+    )(folder),
+    "objects under the name of PyTorch": lambda folder: npz(
+        "weights.pth", a=npy_of_objects(folder)
+    )(folder),
     "an array of 4 TB": npz("weights.npz", a=npy("'<f4'", "(1099511627776,)")),
     "arrays under the name of PyTorch": npz("weights.pth", a=npy("'<f4'", "(4,)")),
 }
@@ -344,7 +423,7 @@ def layer(file: Any, name: Any = "dense", **dataset: Any) -> Any:
     return group.create_dataset("0", **({"data": np.ones(4, "f4")} | dataset))
 
 
-def legacy(file: Any, layers: Any, weights: Any = ("kernel",)) -> None:
+def older(file: Any, layers: Any, weights: Any = ("kernel",)) -> None:
     file.attrs["layer_names"] = layers
     group = file.create_group("dense")
     group.attrs["weight_names"] = weights
@@ -389,6 +468,14 @@ def many_layers(file: Any) -> None:
         group.create_group(f"dense_{k}").create_dataset("vars/0", shape=(0,), dtype="f4")
 
 
+def lambda_layer(marker: Path) -> bytes:
+    """The description of a network with a layer of Python's own code, which makes a folder."""
+    code = base64.b64encode(marshal.dumps(compile(text_of(marker), "lambda", "eval"))).decode()
+    function = {"class_name": "__lambda__", "config": {"code": code, "defaults": None}}
+    layer = {"class_name": "Lambda", "config": {"name": "lambda", "function": function}}
+    return json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}}).encode()
+
+
 ONES = {"shape": (1 << 40,), "dtype": "f4", "chunks": (1024,), "data": None}
 H5: dict[str, Build] = {
     "4 TB of one chunk": hdf5("weights.h5", lambda file: layer(file, **ONES)),
@@ -405,10 +492,10 @@ H5: dict[str, Build] = {
     "bytes for a name": hdf5("weights.h5", lambda file: layer(file, np.bytes_(b"\xff\xfe"))),
     "texts for numbers": hdf5("weights.h5", lambda file: layer(file, data=["a", "b"])),
     "Python's names": hdf5("weights.h5", lambda file: layer(file, "__import__('os')")),
-    "names of layers that are not there": hdf5("weights.h5", lambda file: legacy(file, [b"lost"])),
-    "numbers for layers": hdf5("weights.h5", lambda file: legacy(file, [1, 2])),
-    "one number for layers": hdf5("weights.h5", lambda file: legacy(file, 7)),
-    "weights above their layer": hdf5("weights.h5", lambda file: legacy(
+    "names of layers that are not there": hdf5("weights.h5", lambda file: older(file, [b"lost"])),
+    "numbers for layers": hdf5("weights.h5", lambda file: older(file, [1, 2])),
+    "one number for layers": hdf5("weights.h5", lambda file: older(file, 7)),
+    "weights above their layer": hdf5("weights.h5", lambda file: older(
         file, [b"dense"], [b"../../dense/kernel"])),
     "a name of 60,000 letters": hdf5("weights.h5", lambda file: layer(file, "n" * 60_000)),
     "a header alone": content("weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(1000)),
@@ -419,9 +506,9 @@ KERAS: dict[str, Build] = {
     "an absolute member": ARCHIVES.pop("an absolute member"),
     "encrypted": ARCHIVES.pop("encrypted"),
     "a text for weights": zipped("weights.keras", {"model.weights.h5": b"x" * 1000}),
-    "a lambda layer and no weights": zipped("weights.keras", {
-        "config.json": b'{"class_name": "Lambda", "config": {"function": "4wEAAAA="}}',
-        "model.weights.h5": b"\x89HDF\r\n\x1a\n"}),
+    "a lambda layer and no weights": lambda folder: zipped("weights.keras", {
+        "config.json": lambda_layer(folder / "MARKER"),
+        "model.weights.h5": b"\x89HDF\r\n\x1a\n"})(folder),
     "damaged compression": lambda folder: write(
         zipped("weights.keras", {"model.weights.h5": bytes(range(256)) * 99})(folder),
         (folder / "weights.keras").read_bytes().replace(bytes(range(40, 60)), b"\xff" * 20)),
@@ -457,3 +544,29 @@ def test_converting(kind: str, name: str, give: Any) -> None:
     if kind in NEEDED:
         pytest.importorskip(NEEDED[kind])
     give(kind, TABLES[kind][name], convert)
+
+
+OPENED = """
+import pickle, sys
+for path in sys.argv[1:]:
+    try:
+        pickle.loads(open(path, "rb").read())
+    except Exception as error:
+        print(path, type(error).__name__, error)
+"""
+
+
+def test_each_pickle_makes_its_folder_where_it_is_opened(tmp_path: Path) -> None:
+    """Otherwise no folder would say nothing about what ferjax does."""
+    names = [name for name in GLOBALS if name != "torch load" or find_spec("torch")]
+    folders = [tmp_path / str(k) for k in range(len(names))]
+    for folder in folders:
+        folder.mkdir()
+    paths = [pickled_call(name)(folder) for name, folder in zip(names, folders, strict=True)]
+    command = [sys.executable, "-c", OPENED, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {name: sorted(f.glob("MARKER*")) for name, f in zip(names, folders, strict=True)}
+    assert all(found.values()), (found, done.stdout, done.stderr)
+    protocol_0 = PICKLES["protocol 0"](tmp_path).read_bytes()
+    pickle.loads(protocol_0)
+    assert (tmp_path / "MARKER").is_dir()

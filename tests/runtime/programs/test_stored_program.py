@@ -1,7 +1,9 @@
 """Programs that are kept between processes: the same bits, a key for all that matters, no trust."""
 
+import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from ferjax.runtime.programs import stored_program as module
+from ferjax.runtime.programs.program_file import read_program
 from ferjax.runtime.programs.stored_program import (
     Program,
     named_for_storing,
@@ -95,8 +98,22 @@ def test_another_program_has_another_file(
     assert traced
 
 
-@pytest.mark.parametrize("damage", ["torn", "changed", "empty", "foreign", "others may write it"])
-def test_a_file_that_is_damaged_or_not_trusted_is_made_again(kept: Path, damage: str) -> None:
+UNTRUSTED = ("the group may write it", "others may write it", "another user's")
+MODES = {"the group may write it": 0o620, "others may write it": 0o602}
+
+
+def as_stored(path: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives a file the permissions, or the owner, of the case."""
+    path.chmod(MODES.get(damage, 0o600))
+    if damage == "another user's":
+        user = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: user + 1)
+
+
+@pytest.mark.parametrize("damage", ["torn", "changed", "empty", "foreign", *UNTRUSTED])
+def test_a_file_that_is_damaged_or_not_trusted_is_made_again(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     first, arguments = program()
     expected = np.asarray(first.load()(*arguments)[0]["w"])
     (path,) = kept.glob("update-*")
@@ -106,26 +123,46 @@ def test_a_file_that_is_damaged_or_not_trusted_is_made_again(kept: Path, damage:
         "changed": content[:-1] + bytes([content[-1] ^ 1]),
         "empty": b"",
         "foreign": b"text of another program" * 9,
-        "others may write it": content,
-    }[damage]
-    path.write_bytes(changed)
-    path.chmod(0o666 if damage == "others may write it" else 0o600)
+    }
+    path.write_bytes(changed.get(damage, content))
+    as_stored(path, damage, monkeypatch)
+    traced: list[int] = []
+    trace = module._traced
+    monkeypatch.setattr(module, "_traced", lambda *a: traced.append(1) or trace(*a))
     second, arguments = program()
     np.testing.assert_array_equal(second.load()(*arguments)[0]["w"], expected)
+    assert traced
     assert len(path.read_bytes()) > len(content) / 2
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_damaged_file_runs_nothing(kept: Path, tmp_path: Path) -> None:
-    """A pickle with another checksum is not unpickled."""
-    first, arguments = program()
-    first.load()(*arguments)
-    (path,) = kept.glob("update-*")
-    marker = tmp_path / "executed"
-    path.write_bytes(bytes(32) + b"cpathlib\nPath\n(V" + str(marker).encode() + b"\ntR.")
-    second, arguments = program()
-    second.load()(*arguments)
+class MakesFolder:
+    """Pickles to a call that makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("damage", ["wrong checksum", *UNTRUSTED])
+def test_a_damaged_or_untrusted_file_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    path, marker = tmp_path / "a.program", tmp_path / "executed"
+    data = pickle.dumps(MakesFolder(marker))
+    checksum = hashlib.sha256(data).digest()
+    path.write_bytes((bytes(32) if damage == "wrong checksum" else checksum) + data)
+    with monkeypatch.context() as patch:
+        as_stored(path, damage, patch)
+        assert read_program(path, "key") is None
     assert not marker.exists()
+    # A file of this user with the right checksum is trusted, and unpickled.
+    path.write_bytes(checksum + data)
+    path.chmod(0o600)
+    read_program(path, "key")
+    assert marker.exists()
 
 
 @pytest.mark.parametrize("switch", ["0", ""])

@@ -155,3 +155,17 @@ def test_an_empty_list_of_checksums_verifies_nothing(tmp_path: Path) -> None:
     assert find_damage(tmp_path) == ""
     (tmp_path / "SHA256SUMS").write_bytes(b"")
     assert find_damage(tmp_path) == "SHA256SUMS is empty"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("a\0b", "a\0b is missing"),
+        ("n" * 300, f"{'n' * 300} cannot be read (File name too long)"),
+        ("../other", "SHA256SUMS is damaged: it names ../other"),
+        ("/dev/null", "SHA256SUMS is damaged: it names /dev/null"),
+    ],
+)
+def test_a_list_with_a_name_that_no_file_has(name: str, damage: str, tmp_path: Path) -> None:
+    (tmp_path / SUMS_FILE).write_text(f"{'0' * 64}  {name}\n")
+    assert find_damage(tmp_path) == damage
