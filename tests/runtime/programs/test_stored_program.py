@@ -1,6 +1,8 @@
 """Programs that are kept between processes: the same bits, a key for all that matters, no trust."""
 
+import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from ferjax.runtime.programs import rebuilt_files
 from ferjax.runtime.programs import stored_program as module
 from ferjax.runtime.programs.stored_program import (
     Program,
@@ -96,7 +99,13 @@ def test_another_program_has_another_file(
 
 
 @pytest.mark.parametrize("damage", ["torn", "changed", "empty", "foreign", "others may write it"])
-def test_a_file_that_is_damaged_or_not_trusted_is_made_again(kept: Path, damage: str) -> None:
+def test_a_file_that_is_damaged_or_not_trusted_is_made_again(
+    kept: Path,
+    damage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(rebuilt_files, "_numbers", itertools.count())
     first, arguments = program()
     expected = np.asarray(first.load()(*arguments)[0]["w"])
     (path,) = kept.glob("update-*")
@@ -114,6 +123,12 @@ def test_a_file_that_is_damaged_or_not_trusted_is_made_again(kept: Path, damage:
     np.testing.assert_array_equal(second.load()(*arguments)[0]["w"], expected)
     assert len(path.read_bytes()) > len(content) / 2
     assert path.stat().st_mode & 0o777 == 0o600
+    # The first is a warning.
+    path.write_bytes(b"")
+    program()
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    reason = "another user could have written it" if damage.startswith("others") else "damaged"
+    assert warnings == [f"{path}: {reason}; compiled again"]
 
 
 def test_a_damaged_file_runs_nothing(kept: Path, tmp_path: Path) -> None:
