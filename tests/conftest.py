@@ -122,6 +122,16 @@ def faces() -> Path:
 
 
 @pytest.fixture(scope="session")
+def accelerator() -> None:
+    """Skips without FERJAX_TEST_GPU; fails where it is set and there is no GPU."""
+    wanted = os.environ.get("FERJAX_TEST_GPU")
+    if not wanted:
+        pytest.skip("needs a GPU and FERJAX_TEST_GPU=1")
+    if wanted != "cpu" and jax.default_backend() != "gpu":
+        pytest.fail(f"FERJAX_TEST_GPU={wanted}, but JAX computes on {jax.default_backend()}")
+
+
+@pytest.fixture(scope="session")
 def torchvision_models() -> Any:
     """Returns torchvision.models; timm and transformers import beside it from then on."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferjax.bench.measuring.case import TORCH, Case, Peer, Run
+from ferjax.bench.measuring.case import OURS, TORCH, Case, MissingSide, Peer, Run
 from ferjax.bench.measuring.case_result import CaseResult
 from ferjax.bench.measuring.interleaved_timing import FULL, QUICK, Effort, measure, warm_up
 from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, measure_ceilings
@@ -62,15 +62,24 @@ def run_bench(
     started, no_torch = time.monotonic(), missing_torch()
     has_forward = any(name == FORWARD for name, _ in picked)
     no_onnx = missing_onnxruntime() if has_forward else None
-    note = "; ".join(filter(None, (no_torch, no_onnx))) or None
     ceilings, results = measure_ceilings(), []
     with tqdm(picked, unit="case", disable=None, leave=False) as bar:
         for name, case in bar:
             show = bar.set_postfix_str
             results.append(measure_case(name, case, ceilings, effort, not no_torch, show))
-            seconds = time.monotonic() - started
+            seconds, note = time.monotonic() - started, _note((no_torch, no_onnx), results)
             write_report(folder, results, ceilings, note, seconds, section)
     return results, folder
+
+
+def _note(known: Sequence[str | None], results: Sequence[CaseResult]) -> str | None:
+    """Returns why sides are missing: for reasons known before, or found in the cases so far."""
+    found = [
+        f"no side of {label}: {reason}"
+        for result in results
+        for label, reason in result.missing.items()
+    ]
+    return "; ".join(dict.fromkeys(filter(None, (*known, *found)))) or None
 
 
 def measure_case(
@@ -90,12 +99,20 @@ def measure_case(
       effort: how long to measure.
       with_torch: whether to measure PyTorch.
       show: shows progress.
+
+    Raises:
+      UserError: ferjax's side cannot be built.
     """
     work = case_work(case)
-    runs = {}
+    runs, missing = {}, {}
     for label, build in case.sides.items():
         show(f"{case.name}: builds {label}")
-        runs[label] = build()
+        try:
+            runs[label] = build()
+        except MissingSide as error:
+            if label == OURS:
+                raise UserError(f"--suite={suite}: {error}.") from error
+            missing[label] = str(error)
     peers = case.peers if with_torch else ()
     trials = try_peers(peers, effort, lambda setting: show(f"{case.name}: tries {setting}"))
     if trials.run:
@@ -120,6 +137,7 @@ def measure_case(
         setting=setting,
         trials=trials_seconds,
         images=case.images,
+        missing=missing,
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 _LIBRARIES = ("ferjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 _MINUTES = "training wall time, minutes"
+# The entry of compiler options that this jaxlib does not know.
+DROPPED_OPTIONS = "compiler options dropped"
 
 
 def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
@@ -27,9 +29,16 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
 def describe_process(devices: list[Any]) -> dict[str, Any]:
     """Returns commit, versions, devices and command line of this process, ready for JSON.
 
+    There is an entry about compiler options only if this jaxlib does not know some of them: without
+    them XLA may use another library, which has another speed.
+
     Args:
       devices: the JAX devices of the computation, at least one.
     """
+    # Reports are also written without JAX.
+    from ferjax.runtime.sharding import dropped_options
+
+    dropped = dropped_options(devices[0].platform)
     kinds = sorted({device.device_kind for device in devices})
     return {
         "git commit": git_commit(),
@@ -37,6 +46,7 @@ def describe_process(devices: list[Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": f"{len(devices)} x {', '.join(kinds)} ({devices[0].platform})",
+        **({DROPPED_OPTIONS: "; ".join(dropped)} if dropped else {}),
         "command line": command_line(sys.argv),
     }
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
+import jaxlib
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.processes import is_distributed
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 _YNNPACK = "xla_cpu_experimental_ynn_fusion_type"
 _CPU_OPTIONS = {_YNNPACK: "LIBRARY_FUSION_TYPE_REDUCE"}
 _CPU_FORWARD_OPTIONS = {_YNNPACK: ""}
-
+# How the error of XLA begins for an option, or a value of it, that jaxlib does not have.
+_UNKNOWN_OPTION = "INVALID_ARGUMENT"
 
 # Number of elements. Splitting a smaller array costs more time in gathering than it saves memory.
 _LEAST_SPLIT_SIZE = 1024
@@ -120,23 +121,44 @@ def _options_for(platform: str, forward: bool) -> dict[str, str]:
     return _CPU_FORWARD_OPTIONS if forward else _CPU_OPTIONS
 
 
-@functools.cache
 def compiler_options(platform: str, *, forward: bool = False) -> dict[str, str]:
-    """Returns the compiler options for a platform; options unknown to this jaxlib are dropped.
+    """Returns the compiler options for a platform.
+
+    Options that this jaxlib does not know are dropped, and one warning says so.
 
     Args:
       platform: jax's name of the platform.
       forward: whether the options are for a forward pass alone, else for gradients.
     """
+    return dict(_known_options(platform, forward))
+
+
+@functools.cache
+def _known_options(platform: str, forward: bool) -> Mapping[str, str]:
     options = _options_for(platform, forward)
     if not options:
         return {}
+    number = jax.ShapeDtypeStruct((), np.float32)
     try:
-        jax.jit(lambda x: x + 1, compiler_options=options)(jnp.zeros(()))
+        jax.jit(lambda x: x + 1, compiler_options=options).lower(number).compile()
     except jax.errors.JaxRuntimeError as error:
-        _log.info("compiler options dropped, unknown to this jaxlib: %s", error)
+        # Other errors, such as a lack of memory, say nothing about the options.
+        if not str(error).startswith(_UNKNOWN_OPTION):
+            raise
+        _warn_of_dropped_options(one_line(error))
         return {}
     return options
+
+
+@functools.cache
+def _warn_of_dropped_options(reason: str) -> None:
+    """Logs a warning, once for each reason: options for several purposes have the same names."""
+    _log.warning(
+        "compiler options are left out, because jaxlib %s refuses them; training and prediction"
+        " may be slower: %s",
+        jaxlib.__version__,
+        reason,
+    )
 
 
 def dropped_options(platform: str) -> list[str]:

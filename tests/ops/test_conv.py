@@ -1,7 +1,8 @@
 """Linen's convolution with ferjax's custom implementations against the same with XLA's."""
 
 from collections.abc import Callable
-from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from ferjax.bench.scaling.hlo_collectives import ALL_REDUCE, read_collectives
 from ferjax.models.layers import Conv
+from ferjax.ops import conv
 from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
@@ -24,7 +26,7 @@ def arrays(batch: int, sides: tuple[int, int], channels: int, kernel: tuple[int,
     return x, rng.integers(-3, 4, kernel).astype(np.float32)
 
 
-def value_and_gradients(layer: nn.Module, x: jax.Array, kernel: jax.Array) -> tuple:
+def value_and_gradients(layer: Any, x: jax.Array, kernel: jax.Array) -> tuple:
     """Returns the value and the gradients of its sum weighted by whole numbers, under jit."""
 
     def loss(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -79,34 +81,72 @@ def test_dilation_and_groups_use_xla(fields: dict[str, int]) -> None:
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-def test_half_precision() -> None:
-    x, kernel = (jnp.asarray(a, jnp.bfloat16) for a in arrays(2, (6, 6), 16, (3, 3, 16, 4)))
-    fields = {"kernel_size": (3, 3), "use_bias": False, "dtype": jnp.bfloat16}
-    actual, expected = (
-        value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
-    )
-    assert all(a.dtype == jnp.bfloat16 for a in jax.tree.leaves(actual))
-    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+# Implementation, by its name in `ops/conv.py` → sides of the map, channels, stride.
+IMPLEMENTATIONS = {
+    "one_channel_conv": ((7, 6), 1, 1),
+    "small_map_conv": ((2, 2), 16, 1),
+    "_transposed_input_conv": ((6, 6), 16, 2),
+}
 
 
-def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
-    x, kernel = arrays(8, (6, 6), 16, (3, 3, 16, 4))
-    layer = Conv(4, (3, 3), strides=2, use_bias=False)
-    expected = value_and_gradients(nn.Conv(4, (3, 3), strides=2, use_bias=False), x, kernel)
+@pytest.mark.parametrize("way", ["float32", "bfloat16", "vmap and remat", "sharded batch"])
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_each_implementation_equals_linen(
+    name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    for other in IMPLEMENTATIONS:
+        monkeypatch.setattr(conv, other, recorded(getattr(conv, other), other, taken))
+    sides, channels, stride = IMPLEMENTATIONS[name]
+    x, kernel = arrays(8, sides, channels, (3, 3, channels, 4))
+    fields: dict[str, Any] = {"kernel_size": (3, 3), "strides": stride, "use_bias": False}
+    expected = value_and_gradients(nn.Conv(4, **fields), x, kernel)
+    assert not taken
+    if way == "bfloat16":
+        layer = Conv(4, **fields, dtype=jnp.bfloat16)
+        half = (jnp.asarray(each, jnp.bfloat16) for each in (x, kernel))
+        actual = value_and_gradients(layer, *half)
+        for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+            assert a.dtype == jnp.bfloat16
+            # bfloat16 has eight bits; partial sums of gradients are rounded, too.
+            np.testing.assert_allclose(a.astype(np.float32), b, atol=0.02 * np.abs(b).max())
+    else:
+        layer = Conv(4, **fields)
+        if way == "sharded batch":
+            mesh = data_mesh()
+            placed = (
+                jax.device_put(x, batch_sharded(mesh)),
+                jax.device_put(kernel, replicated(mesh)),
+            )
+            actual = value_and_gradients(layer, *placed)
+            # The gradient of the map follows from the weights alone, which are not sharded.
+            assert {shard.data.shape[0] for shard in actual[0].addressable_shards} == {2}
+        elif way == "vmap and remat":
+            actual = value_and_gradients(one_image_at_a_time(layer), x, kernel)
+        else:
+            actual = value_and_gradients(layer, x, kernel)
+        jax.tree.map(np.testing.assert_array_equal, actual, expected)
+    assert {*taken} == {name}
 
-    def loss(apply: Callable[..., jax.Array], kernel: jax.Array) -> jax.Array:
-        return (apply({"params": {"kernel": kernel}}, x) ** 2).sum()
 
-    one = lambda variables, x: jax.checkpoint(layer.apply)(variables, x[None])[0]  # noqa: E731
-    actual, reference = (
-        jax.jit(jax.grad(partial(loss, apply)))(kernel)
-        for apply in (jax.vmap(one, (None, 0)), layer.apply)
-    )
-    np.testing.assert_array_equal(actual, reference)
-    mesh = data_mesh()
-    placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
-    actual = value_and_gradients(layer, *placed)
-    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+def recorded(function: Callable[..., Any], name: str, names: list[str]) -> Callable[..., Any]:
+    """Returns the function, whose calls append its name to a list."""
+
+    def call(*arguments: Any) -> Any:
+        names.append(name)
+        return function(*arguments)
+
+    return call
+
+
+def one_image_at_a_time(layer: nn.Module) -> Any:
+    """Returns an object with the layer's `apply`, mapped over the images and rematerialised."""
+
+    def apply(variables: Any, x: jax.Array) -> jax.Array:
+        one = jax.checkpoint(lambda image: layer.apply(variables, image[None])[0])
+        return jax.vmap(one)(x)
+
+    return SimpleNamespace(apply=apply)
 
 
 def test_a_small_map_of_a_sharded_batch_keeps_its_sharding() -> None:

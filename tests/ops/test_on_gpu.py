@@ -5,7 +5,6 @@ skipped, and the default tests only trace them. `FERJAX_TEST_GPU=cpu` runs them 
 the tests.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -129,16 +128,6 @@ PLATFORMS = ("gpu", "cpu")
 
 each_check = pytest.mark.parametrize("name", CHECKS)
 each_precision = pytest.mark.parametrize("precision", _TOLERANCE)
-
-
-@pytest.fixture(scope="module")
-def accelerator() -> None:
-    """Skips without FERJAX_TEST_GPU; fails where it is set and there is no GPU."""
-    wanted = os.environ.get("FERJAX_TEST_GPU")
-    if not wanted:
-        pytest.skip("needs a GPU and FERJAX_TEST_GPU=1")
-    if wanted != "cpu" and jax.default_backend() != "gpu":
-        pytest.fail(f"FERJAX_TEST_GPU={wanted}, but JAX computes on {jax.default_backend()}")
 
 
 def inputs_of(check: Check, precision: str) -> list[np.ndarray]:

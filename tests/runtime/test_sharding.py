@@ -1,5 +1,9 @@
 """Device mesh: sharding of a batch, compiled functions, batch sizes that it divides."""
 
+import logging
+from collections.abc import Iterator
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +19,17 @@ from ferjax.runtime.sharding import (
     put_batch,
     replicated,
 )
+
+
+@pytest.fixture
+def no_options_known() -> Iterator[None]:
+    """Forgets which options this jaxlib knows, before and after."""
+    caches = (sharding._known_options, sharding._warn_of_dropped_options)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 def test_a_batch_is_split_over_the_devices_in_order() -> None:
@@ -48,14 +63,38 @@ def test_a_batch_of_no_row_is_refused(size: int) -> None:
 
 
 def test_options_that_this_jaxlib_does_not_know_are_dropped_and_listed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, no_options_known: None
 ) -> None:
-    compiler_options.cache_clear()
     monkeypatch.setattr(sharding, "_CPU_OPTIONS", {"xla_cpu_of_no_version": "yes"})
-    monkeypatch.setattr(sharding, "_CPU_FORWARD_OPTIONS", {})
-    try:
-        assert compiler_options("cpu") == {}
-        assert dropped_options("cpu") == ["gradients: xla_cpu_of_no_version='yes'"]
-        assert dropped_options("gpu") == []
-    finally:
-        compiler_options.cache_clear()
+    monkeypatch.setattr(sharding, "_CPU_FORWARD_OPTIONS", {"xla_cpu_of_no_version": "no"})
+    assert compiler_options("cpu") == {}
+    assert compiler_options("cpu", forward=False) == {}
+    assert dropped_options("cpu") == [
+        "gradients: xla_cpu_of_no_version='yes'",
+        "forward passes: xla_cpu_of_no_version='no'",
+    ]
+    assert dropped_options("gpu") == []
+    # One compilation for each purpose, and one line for both.
+    assert sharding._known_options.cache_info().misses == 2
+    (line,) = [record for record in caplog.records if record.name == sharding.__name__]
+    assert line.levelno == logging.WARNING
+    assert "'xla_cpu_of_no_version'" in line.getMessage()
+
+
+def test_a_value_that_this_jaxlib_does_not_know_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, no_options_known: None
+) -> None:
+    monkeypatch.setattr(sharding, "_CPU_OPTIONS", {"xla_cpu_use_onednn": "perhaps"})
+    assert compiler_options("cpu") == {}
+
+
+def test_an_error_of_another_kind_says_nothing_about_the_options(
+    monkeypatch: pytest.MonkeyPatch, no_options_known: None
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(sharding, "_CPU_OPTIONS", {"xla_cpu_use_onednn": "true"})
+    monkeypatch.setattr(sharding.jax, "jit", refuse)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        compiler_options("cpu")

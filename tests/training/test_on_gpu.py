@@ -6,7 +6,6 @@ the step without waiting for the one before, which these tests check.
 
 import dataclasses
 import itertools
-import os
 from typing import Any
 
 import jax
@@ -30,16 +29,6 @@ STEPS = (
     GpuStep("awei", 64, 3, 4, "adam", "f32", {"jumper": "input"}),
 )
 each_step = pytest.mark.parametrize("step", STEPS, ids=str)
-
-
-@pytest.fixture(scope="module")
-def accelerator() -> None:
-    """Skips without FERJAX_TEST_GPU; fails where it is set and there is no GPU."""
-    wanted = os.environ.get("FERJAX_TEST_GPU")
-    if not wanted:
-        pytest.skip("needs a GPU and FERJAX_TEST_GPU=1")
-    if wanted != "cpu" and jax.default_backend() != "gpu":
-        pytest.fail(f"FERJAX_TEST_GPU={wanted}, but JAX computes on {jax.default_backend()}")
 
 
 @pytest.mark.gpu

@@ -4,12 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ferjax.errors import UserError
+
 # Runs once; returns the result when the device has finished.
 Run = Callable[[], Any]
 # Creates the inputs, compiles, and returns the run.
 Build = Callable[[], Run]
 
 OURS, XLA, TORCH, BARE = "ferjax", "plain XLA", "PyTorch", "bare loop"
+
+
+class MissingSide(UserError):
+    """A side cannot be built on this machine, for the reason in the message; others can."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class CaseResult:
       setting: the PyTorch setting that was fastest in the trials.
       trials: setting → seconds in a short trial, or why it did not run.
       images: images per run, or None.
+      missing: label → why a side of the case could not be built.
     """
 
     suite: str
@@ -37,6 +38,7 @@ class CaseResult:
     setting: str = ""
     trials: dict[str, float | str] = field(default_factory=dict)
     images: int | None = None
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def peers_of(results: Sequence[CaseResult]) -> list[str]:
@@ -98,6 +100,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "bytes": result.work.bytes,
         "PyTorch setting": result.setting or None,
         "PyTorch trials": result.trials,
+        "missing sides": result.missing,
     }
 
 

@@ -11,7 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ferjax.bench.measuring.case import MissingSide
 from ferjax.emotions import EMOTIONS
+from ferjax.errors import UserError, one_line
+from ferjax.export.conversion.environments import converter_python
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.onnx_format import onnx_file
 from ferjax.models.registry import create_model
@@ -73,14 +76,32 @@ def onnx_probabilities(name: str, side: int, channels: int) -> Probabilities:
     """Returns a network with its initial weights in onnxruntime, exported by ferjax.
 
     Raises:
-      UserError: the converter cannot be installed, or cannot convert the network.
+      MissingSide: the converter cannot be installed, or cannot convert the network.
     """
+    if reason := _missing_converter():
+        raise MissingSide(reason)
     onnxruntime = importlib.import_module("onnxruntime")
     with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder:
         network = _initial_network(name, side, channels)
-        file = onnx_file(network, Path(folder) / "network.onnx", progress=False)
+        try:
+            file = onnx_file(network, Path(folder) / "network.onnx", progress=False)
+        except UserError as error:
+            raise MissingSide(one_line(error)) from error
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     return lambda faces: np.asarray(session.run(None, {"images": faces})[0])
+
+
+@functools.cache
+def _missing_converter() -> str | None:
+    """Returns why ferjax cannot export ONNX files here; tried once, because pip may take minutes.
+
+    Only the first sentence of the error: the others advise users of `launch.export`.
+    """
+    try:
+        converter_python("onnx", progress=False)
+    except UserError as error:
+        return one_line(error).split(". ")[0].removesuffix(".")
+    return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from ferjax.bench.prediction.other_runtimes import (
     onnx_probabilities,
     torch_probabilities,
 )
-from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.predict.run_predict import run_predict
@@ -36,7 +36,7 @@ def _crop_case(network: Network, count: int) -> Case:
         OURS: functools.partial(_table_run, network, count),
         ALONE: functools.partial(_network_run, network, count),
     }
-    if not missing_onnxruntime():
+    if not missing_onnxruntime_for_torch():
         sides[ONNX] = functools.partial(_loop_run, network, count, onnx_probabilities)
 
     # The contiguous format takes the same time for fernet, and a third more for resnet18.

@@ -16,7 +16,10 @@ from ferjax.bench.prediction.report_files import write_prediction
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.single_face import single_face_latencies
 from ferjax.bench.prediction.video_score import score_video
-from ferjax.bench.pytorch.missing_sides import missing_onnxruntime, missing_torch_beside_cpu
+from ferjax.bench.pytorch.missing_sides import (
+    missing_onnxruntime_for_torch,
+    missing_torch_beside_cpu,
+)
 from ferjax.bench.suite_registry import PREDICT, cases_expression
 from ferjax.config.tool_configs import PredictBenchConfig
 from ferjax.errors import UserError
@@ -58,7 +61,7 @@ def run_prediction(
     folder, started = free_folder(out, PREDICT), time.monotonic()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     sizes, effort = (_QUICK_SIZES, QUICK) if quick else (_FULL_SIZES, _FULL_EFFORT)
-    no_torch, no_onnx = missing_torch_beside_cpu(), missing_onnxruntime()
+    no_torch, no_onnx = missing_torch_beside_cpu(), missing_onnxruntime_for_torch()
     result = PredictionResult(notes=tuple(filter(None, (no_torch, no_onnx))))
     photographs, detectors = [], config.detectors.split(",")
     if "photographs" in parts:

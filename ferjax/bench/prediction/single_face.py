@@ -10,7 +10,10 @@ import numpy as np
 from ferjax.bench.measuring.case import OURS, TORCH
 from ferjax.bench.prediction.networks import NETWORKS, Network
 from ferjax.bench.prediction.other_runtimes import ONNX, onnx_probabilities, torch_probabilities
-from ferjax.bench.pytorch.missing_sides import missing_onnxruntime, missing_torch_beside_cpu
+from ferjax.bench.pytorch.missing_sides import (
+    missing_onnxruntime_for_torch,
+    missing_torch_beside_cpu,
+)
 
 # Timed calls of a side in a row, and untimed calls before them: at first the threads of the
 # previous side still wait for work.
@@ -47,7 +50,7 @@ def _latencies(network: Network, calls: int) -> list[Latency]:
     sides: dict[str, Callable[[np.ndarray], Any]] = {OURS: network.predictor()}
     if not missing_torch_beside_cpu():
         sides[TORCH] = torch_probabilities(network, channels_last=False)
-    if not missing_onnxruntime():
+    if not missing_onnxruntime_for_torch():
         sides[ONNX] = onnx_probabilities(network)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     while len(seconds[OURS]) < calls:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import jax
 
 # Networks are built from torchvision's blocks.
-_NETWORKS, _ONNX = ("torch", "torchvision"), ("onnx", "onnxruntime", "onnxscript")
+_NETWORKS, _RUNTIME = ("torch", "torchvision"), "onnxruntime"
+# PyTorch writes a file with the others.
+_ONNX = ("onnx", _RUNTIME, "onnxscript")
 
 
 def missing_torch() -> str | None:
@@ -25,9 +27,13 @@ def missing_torch_beside_cpu() -> str | None:
 
 
 def missing_onnxruntime() -> str | None:
-    """Returns why there is no side of onnxruntime, which runs PyTorch's networks, or None."""
-    name = "onnxruntime"
-    return _not_installed(name, (*_NETWORKS, *_ONNX)) or _on_another_device(name)
+    """Returns why onnxruntime cannot run files that ferjax exports beside it, or None."""
+    return _not_installed(_RUNTIME, (_RUNTIME,)) or _on_another_device(_RUNTIME)
+
+
+def missing_onnxruntime_for_torch() -> str | None:
+    """Returns why onnxruntime cannot run networks that PyTorch exports, or None where it can."""
+    return _not_installed(_RUNTIME, (*_NETWORKS, *_ONNX)) or _on_another_device(_RUNTIME)
 
 
 def _not_installed(side: str, packages: Sequence[str]) -> str | None:
@@ -35,7 +41,11 @@ def _not_installed(side: str, packages: Sequence[str]) -> str | None:
     if not missing:
         return None
     needs = "needs" if len(missing) == 1 else "need"
-    extras = "parity" if set(missing) <= set(_NETWORKS) else "bench,parity"
+    extras = ",".join(
+        extra
+        for extra, own in (("bench", _ONNX), ("parity", _NETWORKS))
+        if not set(missing).isdisjoint(own)
+    )
     return (
         f"no side of {side}: {', '.join(missing)} {needs} to be installed:"
         f" pip install 'ferjax[{extras}]'"

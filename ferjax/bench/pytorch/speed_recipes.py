@@ -8,6 +8,7 @@ _CHOICES = {
     "optimizer": ("sgd", "nesterov", "adam", "adamw"),
     "schedule": ("cosine", "one_cycle"),
     "flip": ("alternating", "random", "none"),
+    "dtype": ("float32", "bfloat16"),
 }
 
 
@@ -38,6 +39,7 @@ class TorchRecipe:
         resident on the device; else a `DataLoader` reads the faces one by one.
       channels_last: whether images and kernels have the memory format channels_last.
       compiled: whether torch.compile is used.
+      dtype: dtype of the layers, `float32` or `bfloat16` (autocast); parameters are float32.
     """
 
     phases: tuple[tuple[int, int], ...]
@@ -60,6 +62,7 @@ class TorchRecipe:
     same_augmentation: bool = False
     channels_last: bool = False
     compiled: bool = False
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         check_phases(self.phases)
@@ -75,7 +78,7 @@ TORCH_RECIPES: dict[str, TorchRecipe] = {
         learning_rate=0.05,
         schedule="cosine",
     ),
-    # ferjax's default recipe with PyTorch's own fast settings.
+    # ferjax's default recipe with PyTorch's own fast settings, in float32 like ferjax's side.
     "torch_best": TorchRecipe(
         phases=((24, 5), (32, 3), (NATIVE_SIDE, 2)),
         batch_size=256,

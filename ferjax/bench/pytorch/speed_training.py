@@ -110,7 +110,8 @@ def _train(
         faces = smaller_faces(images, side)
         if recipe.compiled and not note:
             compile_started = time.perf_counter()
-            forward, note = _compile(network, network_input(faces[: recipe.batch_size]))
+            inputs = network_input(faces[: recipe.batch_size])
+            forward, note = _compile(network, inputs, recipe)
             seconds["compile"] += time.perf_counter() - compile_started
         for _ in range(epochs):
             losses = []
@@ -121,7 +122,7 @@ def _train(
             )
             for batch, targets in batches:
                 optimizer.zero_grad(set_to_none=True)
-                logits = forward(network_input(batch))
+                logits = _logits(forward, network_input(batch), recipe)
                 loss = functional.cross_entropy(
                     logits, targets, label_smoothing=recipe.label_smoothing
                 )
@@ -133,13 +134,22 @@ def _train(
     return float(torch.stack(losses).mean()), note
 
 
-def _compile(network: Any, inputs: Any) -> tuple[Any, str]:
+def _logits(network: Any, inputs: Any, recipe: TorchRecipe) -> Any:
+    """Returns the logits in float32; the layers compute in the recipe's dtype."""
+    import torch
+
+    lower = recipe.dtype == "bfloat16"
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=lower):
+        return network(inputs).float()
+
+
+def _compile(network: Any, inputs: Any, recipe: TorchRecipe) -> tuple[Any, str]:
     """Returns the network through torch.compile, run once; or the network itself and the reason."""
     import torch
 
     compiled = torch.compile(network, dynamic=False)
     try:
-        compiled(inputs).sum().backward()
+        _logits(compiled, inputs, recipe).sum().backward()
     except Exception as error:  # a compiler of PyTorch may raise anything
         compiled, note = network, f"torch.compile did not run: {type(error).__name__}"
     else:
@@ -167,7 +177,12 @@ def _optimizer(recipe: TorchRecipe, network: Any, count: int) -> tuple[Any, Any]
     if recipe.schedule == "cosine":
         return optimizer, lr_scheduler.CosineAnnealingLR(optimizer, steps)
     return optimizer, lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps + 1, pct_start=recipe.peak_at
+        optimizer,
+        recipe.learning_rate,
+        total_steps=steps + 1,
+        pct_start=recipe.peak_at,
+        # By default PyTorch varies the momentum, too; the recipe gives one value.
+        cycle_momentum=False,
     )
 
 
@@ -189,7 +204,7 @@ def _count_hits(
         ):
             views = (faces, faces.flip(-1)) if recipe.mirrored_views else (faces,)
             probabilities = torch.stack(
-                [network(network_input(view)).softmax(-1) for view in views]
+                [_logits(network, network_input(view), recipe).softmax(-1) for view in views]
             ).mean(0)
             hits += int((probabilities.argmax(-1) == targets).sum())
     return hits

@@ -12,11 +12,10 @@ from typing import Any
 
 import jax
 
-from ferjax.report.environment import describe_environment
+from ferjax.report.environment import DROPPED_OPTIONS, describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.runtime.atomic_files import write_atomically
-from ferjax.runtime.sharding import dropped_options
 
 
 def write_suite_report(
@@ -64,9 +63,7 @@ def environment(seconds: float) -> dict[str, Any]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         values["versions"]["torch"] = importlib.metadata.version("torch")
     values["processor"] = f"{_processor()}, {os.cpu_count()} cores"
-    # Without these options jaxlib uses another library, which has another speed.
-    dropped = dropped_options(jax.default_backend())
-    values["compiler options dropped"] = "; ".join(dropped) or "none"
+    values.setdefault(DROPPED_OPTIONS, "none")
     return values
 
 

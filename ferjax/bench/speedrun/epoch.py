@@ -28,8 +28,8 @@ class EpochPlan(NamedTuple):
 
     Attributes:
       order: int32 [steps, B], the faces of each step.
-      offsets: int32 [N, 2], top and left of each face's window in the padded face.
-      mirrored: bool [N], which faces are mirrored.
+      offsets: int32 [N, crops, 2], top and left of each version's window in the padded face.
+      mirrored: bool [N, crops], which versions are mirrored.
     """
 
     order: jax.Array
@@ -45,17 +45,23 @@ def plan_epoch(
     Args:
       epoch: int32 scalar, from 0.
       shift: int32 scalar, largest shift in pixels.
-      recipe: batch size and kind of flip.
+      recipe: batch size, versions of each face and kind of flip. The versions are mirrored as if
+        each were of an epoch of its own.
       count: number of faces.
       seed: the seed of the run.
     """
     order_key, offset_key = jax.random.split(stream_key(seed, "augment", epoch))
     steps = count // recipe.batch_size
     order = jax.random.permutation(order_key, count)[: steps * recipe.batch_size]
+    flip_key = stream_key(seed, "init")
+    mirrored = [
+        mirrored_faces(recipe.flip, flip_key, count, epoch * recipe.crops + version)
+        for version in range(recipe.crops)
+    ]
     return EpochPlan(
         order.reshape(steps, recipe.batch_size).astype(jnp.int32),
-        jax.random.randint(offset_key, (count, 2), 0, 2 * shift + 1),
-        mirrored_faces(recipe.flip, stream_key(seed, "init"), count, epoch),
+        jax.random.randint(offset_key, (count, recipe.crops, 2), 0, 2 * shift + 1),
+        jnp.stack(mirrored, axis=1),
     )
 
 
@@ -78,10 +84,12 @@ def planned_step(
       number: int32 scalar, number of the step within the epoch.
       settings: the settings of the step; `settings.spec.size` is the side of the windows.
     """
-    rows = plan.order[number]
-    side = settings.spec.size
+    faces, crops = plan.order[number], plan.mirrored.shape[1]
+    # The versions of a face are neighbours.
+    rows = jnp.repeat(faces, crops)
+    offsets, mirrored = plan.offsets[faces].reshape(-1, 2), plan.mirrored[faces].reshape(-1)
     batch = {
-        "image": cut_batch(padded, rows, plan.offsets[rows], plan.mirrored[rows], side),
+        "image": cut_batch(padded, rows, offsets, mirrored, settings.spec.size),
         "label": labels[rows],
         "mask": jnp.ones(len(rows), bool),
         "index": rows,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ferjax.bench.measuring.fixed_recipe import NATIVE_SIDE, check_phases, check_settings
+from ferjax.errors import UserError
 from ferjax.training.optimizers.optax_optimizers import OPTIMIZERS
 
 FLIPS = ("alternating", "random", "none")
@@ -16,6 +17,8 @@ class SpeedRecipe:
       phases: (side in pixels, epochs) of each phase, in order; a side is a multiple of 8, from 16
         to 48. Each side is compiled once.
       batch_size: faces of a step; the rest of an epoch is left out.
+      crops: augmented versions of each face in a step, so that a network computes `crops` times
+        `batch_size` images.
       optimizer: name of one of ferjax's optimizers, such as `nesterov` or `muon`.
       learning_rate: the highest rate.
       other_rate: factor on the rate of biases, batch norms and the head.
@@ -43,6 +46,7 @@ class SpeedRecipe:
 
     phases: tuple[tuple[int, int], ...] = ((48, 10),)
     batch_size: int = 256
+    crops: int = 1
     optimizer: str = "nesterov"
     learning_rate: float = 0.2
     other_rate: float = 1.0
@@ -68,6 +72,8 @@ class SpeedRecipe:
         check_phases(self.phases)
         choices = {"flip": FLIPS, "optimizer": OPTIMIZERS, "dtype": ("float32", "bfloat16")}
         check_settings(self, choices)
+        if self.crops < 1:
+            raise UserError(f"crops={self.crops}: at least 1 expected.")
 
     @property
     def epochs(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ferjax.bench.measuring.case import OURS, Build, Case, Run
 from ferjax.bench.measuring.forward_side import initial_variables, onnx_probabilities
-from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
 from ferjax.bench.pytorch.onnx_export import (
     Probabilities,
     onnx_of_torch,
@@ -61,7 +61,7 @@ def _case(name: str, batch: int) -> Case:
 
 
 def _run(make: Any, name: str, batch: int) -> Run:
-    if reason := missing_onnxruntime():
+    if reason := missing_onnxruntime_for_torch():
         raise UserError(f"--suite=exports: {reason}.")
     probabilities: Probabilities = make(name)
     side, _ = NETWORKS[name]

@@ -14,6 +14,7 @@ import jax
 
 from ferjax.errors import one_line
 from ferjax.runtime.cache_root import cache_root
+from ferjax.runtime.programs.rebuilt_files import log_rebuilt
 
 _log = logging.getLogger(__name__)
 # JAX's warning contains the name of the program, with which the files of its entries begin.
@@ -25,9 +26,9 @@ _CACHE_WARNING = re.compile(
 def enable_compile_cache() -> None:
     """Stores compiled programs in `compile_cache_folder()`.
 
-    An unreadable entry, for example of a process that was killed while writing it, is removed; JAX
-    would keep it and warn at every start. If the folder is full or cannot be written, there is one
-    line about it instead of one for each program.
+    An unreadable entry, for example of a process that was killed while writing it, is removed, and
+    one line says so; JAX would keep it and warn at every start. If the folder is full or cannot be
+    written, there is one line about it instead of one for each program.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", compile_cache_folder())
@@ -75,8 +76,11 @@ def remove_damaged_entries(program: str, *, certain: bool = False) -> int:
     for path in damaged:
         with contextlib.suppress(OSError):  # the folder cannot be written
             path.unlink()
-    if damaged:
-        _log.info("%s: %d damaged programs of %s removed", folder, len(damaged), program)
+    message = "%s: damaged programs of %s (%d) removed; compiled again"
+    if damaged and certain:  # the caller's warning of the full disk suffices
+        _log.info(message, folder, program, len(damaged))
+    elif damaged:
+        log_rebuilt(_log, message, folder, program, len(damaged))
     return len(damaged)
 
 

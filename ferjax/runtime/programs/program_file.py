@@ -18,6 +18,7 @@ from typing import Any
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.programs.rebuilt_files import log_rebuilt
 
 _log = logging.getLogger(__name__)
 SERIALIZER = "jax.experimental.serialize_executable"
@@ -57,10 +58,10 @@ def program_path(folder: Path, name: str, key: str) -> Path:
 
 
 def read_program(path: Path, key: str) -> StoredProgram | None:
-    """Returns a program; None if its file is missing, damaged or not trusted."""
+    """Returns a program; None if its file is missing, damaged or not trusted (`log_rebuilt`)."""
     try:
         if not _only_user_can_write(path):
-            _log.info("%s: another user could have written it; compiled again", path)
+            log_rebuilt(_log, "%s: another user could have written it; compiled again", path)
             return None
         content = path.read_bytes()
         with contextlib.suppress(OSError):  # the cache is read-only
@@ -68,12 +69,12 @@ def read_program(path: Path, key: str) -> StoredProgram | None:
     except OSError:
         return None
     if hashlib.sha256(content[_CHECKSUM:]).digest() != content[:_CHECKSUM]:
-        _log.info("%s: damaged; compiled again", path)
+        log_rebuilt(_log, "%s: damaged; compiled again", path)
         return None
     try:
         stored = StoredProgram(*pickle.loads(content[_CHECKSUM:]))
     except Exception as error:  # of another version of ferjax, which had other classes
-        _log.info("%s: not readable (%s); compiled again", path, error)
+        log_rebuilt(_log, "%s: not readable (%s); compiled again", path, error)
         return None
     return stored if stored.key == key else None
 

@@ -26,6 +26,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from ferjax.errors import one_line
 from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.programs.program_file import (
     SERIALIZER,
@@ -34,6 +35,7 @@ from ferjax.runtime.programs.program_file import (
     read_program,
     write_program,
 )
+from ferjax.runtime.programs.rebuilt_files import log_rebuilt
 from ferjax.runtime.programs.surroundings import surroundings
 
 _log = logging.getLogger(__name__)
@@ -117,7 +119,7 @@ def stored_program(
         try:
             return stored.load([*mesh.devices.flat])
         except Exception as error:  # each backend has its own errors
-            _log.info("%s: not loadable (%s); compiled again", path, error)
+            log_rebuilt(_log, "%s: not loadable (%s); compiled again", path, one_line(error))
             return _traced(jitted, arguments, (path, key)).load()
 
     return Program(stored.outputs, stored.facts, load)

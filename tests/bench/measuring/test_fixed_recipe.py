@@ -27,6 +27,7 @@ def test_changes_from_the_command_line() -> None:
         ("phases=[[24, 0]]", "phases: 0 epochs at side 24"),
         ("phases=[24]", r"\(side, epochs\) of each phase expected"),
         ("label_smoothing=1.5", "label_smoothing=1.5: a number from 0 to below 1"),
+        ("crops=0", "crops=0: at least 1 expected"),
         ("whitening=9", "patches of a side of at most 6"),
     ],
 )

@@ -22,7 +22,7 @@ from ferjax.bench.prediction.other_runtimes import (
 from ferjax.bench.prediction.report_files import prediction_tables
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import TableScore, VideoScore
-from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.emotions import EMOTIONS
 from ferjax.models.registry import create_model
@@ -81,7 +81,7 @@ def test_files_in_any_number_of_batches() -> None:
     module = FERNET.twin()
     network = replace(FERNET, twin=lambda: module)
     made = [torch_probabilities(network, channels_last=last) for last in (True, False)]
-    if not missing_onnxruntime():
+    if not missing_onnxruntime_for_torch():
         made.append(onnx_probabilities(network))
     paths = image_folder("png", 48, 1, 7)
     results = [loop_over_files(function, paths, 1, 3) for function in made]

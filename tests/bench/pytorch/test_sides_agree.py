@@ -10,7 +10,7 @@ from ferjax.bench.measure_suites import try_peers
 from ferjax.bench.measuring.case import OURS, XLA, Case, Peer, find_build
 from ferjax.bench.measuring.interleaved_timing import QUICK
 from ferjax.bench.measuring.op_case import op_case
-from ferjax.bench.measuring.pytorch_training import gpu_train_peers
+from ferjax.bench.measuring.pytorch_training import gpu_train_peers, train_peers
 from ferjax.bench.measuring.train_step_case import random_batch, train_case
 from ferjax.bench.pytorch import networks
 from ferjax.bench.suites import gpu_steps
@@ -66,6 +66,18 @@ def test_each_run_of_a_training_case_takes_one_step() -> None:
     state, sums = run()
     assert int(state.step) == 2
     assert np.isfinite(sums.loss)
+
+
+def test_pytorch_is_tried_in_every_combination_of_its_settings() -> None:
+    peers = train_peers(networks.base_cnn, "sgd", lambda: random_batch(28, 1, 4))
+    eager = {
+        f"{layout}, {optimizer}"
+        for layout in ("channels_last", "contiguous")
+        for optimizer in ("fused", "foreach")
+    }
+    assert {p.setting for p in peers if not p.only_in_full_runs} == eager
+    compiled = {p.setting for p in peers if p.only_in_full_runs}
+    assert compiled == {f"{setting}, torch.compile" for setting in eager}
 
 
 @pytest.mark.parametrize("autocast", [False, True])

@@ -12,6 +12,7 @@ from ferjax.bench.speedrun.network import build_network
 from ferjax.bench.speedrun.recipes import RECIPES
 from ferjax.bench.speedrun.whitening import face_statistics
 from ferjax.config.speedrun_config import SpeedrunConfig
+from ferjax.errors import UserError
 
 pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("torchvision_models")]
 torch = pytest.importorskip("torch")
@@ -71,8 +72,41 @@ def test_batches_are_shifted_and_mirrored_windows() -> None:
         assert (windows == face).all((1, 2)).any()
 
 
-@pytest.mark.parametrize("same_augmentation", [True, False])
-def test_both_kinds_of_batches_learn(same_augmentation: bool) -> None:
+def test_the_momentum_is_the_recipes_in_all_steps() -> None:
+    from ferjax.bench.pytorch.speed_training import _optimizer, torch_network
+
+    optimizer, schedule = _optimizer(TINY, torch_network(replace(TINY, whitening=0), 2, None), 50)
+    momenta, rates = [], []
+    for _ in range(25):
+        momenta.append(optimizer.param_groups[0]["momentum"])
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert {*momenta} == {TINY.momentum}
+    assert max(rates) == pytest.approx(TINY.learning_rate, rel=0.01)
+    assert rates[-1] < 0.1 * TINY.learning_rate
+
+
+def test_layers_compute_in_the_dtype_of_the_recipe() -> None:
+    from ferjax.bench.pytorch.speed_training import _logits
+
+    layer, inputs = torch.nn.Linear(64, 8), torch.rand(4, 64)
+    exact = layer(inputs)
+    half = (inputs.bfloat16() @ layer.weight.bfloat16().T + layer.bias.bfloat16()).float()
+    for dtype, expected in (("float32", exact), ("bfloat16", half)):
+        logits = _logits(layer, inputs, replace(TINY, dtype=dtype))
+        assert logits.dtype == torch.float32
+        assert torch.allclose(logits, expected, atol=0 if dtype == "float32" else 0.01)
+    assert not torch.equal(logits, exact)
+    with pytest.raises(UserError, match="unknown dtype 'float16'"):
+        replace(TINY, dtype="float16")
+
+
+@pytest.mark.parametrize(
+    ("same_augmentation", "dtype"),
+    [(True, "float32"), (False, "float32"), (True, "bfloat16")],
+)
+def test_both_kinds_of_batches_learn(same_augmentation: bool, dtype: str) -> None:
     from ferjax.bench.pytorch.speed_training import torch_train_and_score
 
     rng = np.random.default_rng(0)
@@ -80,7 +114,12 @@ def test_both_kinds_of_batches_learn(same_augmentation: bool) -> None:
     images = (rng.integers(0, 60, (50, 48, 48, 1)) + 180 * labels[:, None, None, None]).astype(
         np.uint8
     )
-    recipe = replace(TINY, same_augmentation=same_augmentation, channels_last=same_augmentation)
+    recipe = replace(
+        TINY,
+        same_augmentation=same_augmentation,
+        channels_last=same_augmentation,
+        dtype=dtype,
+    )
     found = torch_train_and_score(
         (images, labels),
         (images[:21], labels[:21]),

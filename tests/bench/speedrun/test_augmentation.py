@@ -1,10 +1,15 @@
 """Flip, shift and smaller faces against plain numpy and Pillow; the plan of an epoch."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from PIL import Image
 
+from ferjax.bench.speedrun import epoch
 from ferjax.bench.speedrun.augmentation import (
     cut_batch,
     mirrored_faces,
@@ -18,7 +23,7 @@ KEY = jax.random.key(3)
 
 
 def test_alternating_flip_mirrors_each_face_in_every_second_epoch() -> None:
-    epochs = np.stack([mirrored_faces("alternating", KEY, 400, epoch) for epoch in range(4)])
+    epochs = np.stack([mirrored_faces("alternating", KEY, 400, number) for number in range(4)])
     assert (epochs[0] ^ epochs[1]).all()
     np.testing.assert_array_equal(epochs[0], epochs[2])
     np.testing.assert_array_equal(epochs[1], epochs[3])
@@ -63,10 +68,41 @@ def test_smaller_faces_are_those_of_pillow() -> None:
 
 def test_an_epoch_takes_each_face_at_most_once() -> None:
     recipe = SpeedRecipe(batch_size=8)
-    plans = [plan_epoch(epoch, 2, recipe=recipe, count=30, seed=0) for epoch in (0, 1)]
+    plans = [plan_epoch(number, 2, recipe=recipe, count=30, seed=0) for number in (0, 1)]
     for plan in plans:
         assert plan.order.shape == (3, 8)
         assert len({*np.asarray(plan.order).ravel().tolist()} & {*range(30)}) == 24
         assert {*np.asarray(plan.offsets).ravel().tolist()} == {0, 1, 2, 3, 4}
+        assert plan.offsets.shape == (30, 1, 2)
     assert (plans[0].order != plans[1].order).any()
     assert (plans[0].mirrored ^ plans[1].mirrored).all()
+
+
+def test_versions_of_a_face_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = SpeedRecipe(batch_size=8, crops=2)
+    plan = plan_epoch(3, 1, recipe=recipe, count=30, seed=0)
+    # Two versions are mirrored as in two epochs: one of them is the mirror image.
+    assert (plan.mirrored[:, 0] ^ plan.mirrored[:, 1]).all()
+    assert (plan.offsets[:, 0] != plan.offsets[:, 1]).any()
+    monkeypatch.setattr(epoch, "train_step", lambda state, sums, batch, settings: batch)
+    settings: Any = SimpleNamespace(spec=SimpleNamespace(size=6))
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(30, dtype=np.int32) % 7
+    batch: Any = epoch.planned_step(
+        (None, None),  # type: ignore[arg-type]
+        jnp.asarray(images),
+        jnp.asarray(labels),
+        plan,
+        jnp.asarray(1),
+        settings=settings,
+    )
+    faces = np.asarray(plan.order[1])
+    np.testing.assert_array_equal(batch["index"], np.repeat(faces, 2))
+    np.testing.assert_array_equal(batch["label"], labels[np.repeat(faces, 2)])
+    assert batch["mask"].shape == (16,)
+    for row, found in enumerate(np.asarray(batch["image"])):
+        face, version = faces[row // 2], row % 2
+        top, left = np.asarray(plan.offsets[face, version])
+        expected = images[face, top : top + 6, left : left + 6]
+        expected = expected[:, ::-1] if plan.mirrored[face, version] else expected
+        np.testing.assert_array_equal(found, expected)

@@ -1,15 +1,21 @@
 """Suite `forward`: every network has its cases, and all sides answer with probabilities."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+from ferjax.bench import measure_suites
+from ferjax.bench.measuring import forward_side
 from ferjax.bench.measuring.case import OURS, XLA, Case
 from ferjax.bench.measuring.forward_side import initial_variables
+from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.measuring.operation_counts import case_work
-from ferjax.bench.suites.forward_passes import NETWORKS, cases
+from ferjax.bench.suites import forward_passes
+from ferjax.bench.suites.forward_passes import NETWORKS, ONNX, cases
 from ferjax.models.registry import MODELS
 
 CASES = {case.name: case for case in cases()}
@@ -68,6 +74,31 @@ def test_the_peer_is_the_same_network(name: str, torchvision_models: Any) -> Non
     shapes = jax.eval_shape(lambda: initial_variables(name, network.side, network.channels))
     ours, theirs = jax.tree.leaves(shapes["params"]), module.parameters()
     assert sorted(leaf.size for leaf in ours) == sorted(p.numel() for p in theirs)
+
+
+def test_without_the_converter_the_other_sides_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FERJAX_OFFLINE", "1")
+    monkeypatch.setenv("FERJAX_ENVIRONMENTS", str(tmp_path / "environments"))
+    monkeypatch.setattr(forward_passes, "missing_onnxruntime", lambda: None)
+    monkeypatch.setattr(measure_suites, "missing_onnxruntime", lambda: None)
+    monkeypatch.setattr(measure_suites, "missing_torch", lambda: "no side of PyTorch: not here")
+    monkeypatch.setattr(measure_suites, "QUICK", Effort(rounds=2, sample=0, all_peers=False))
+    monkeypatch.setattr("ferjax.bench.measuring.machine_ceilings._SIZES", {"cpu": (64, 2**10)})
+    forward_side._missing_converter.cache_clear()
+    try:
+        results, folder = measure_suites.run_bench(
+            "forward", "base_cnn", quick=True, out=str(tmp_path / "out")
+        )
+    finally:
+        forward_side._missing_converter.cache_clear()
+    assert [{*result.seconds} for result in results] == [{OURS, XLA}] * 2
+    assert [[*result.missing] for result in results] == [[ONNX]] * 2
+    note = json.loads((folder / "bench.json").read_text("utf-8"))["note"]
+    assert note.startswith("no side of PyTorch: not here; no side of onnxruntime: The converter's")
+    assert note.endswith("FERJAX_OFFLINE or HF_HUB_OFFLINE forbids to install it")
+    assert note.count(ONNX) == 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """Programs that are kept between processes: the same bits, a key for all that matters, no trust."""
 
 import hashlib
+import itertools
 import json
+import logging
 import os
 import pickle
 import subprocess
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from ferjax.runtime.programs import rebuilt_files
 from ferjax.runtime.programs import stored_program as module
 from ferjax.runtime.programs.program_file import read_program
 from ferjax.runtime.programs.stored_program import (
@@ -112,8 +115,12 @@ def as_stored(path: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("damage", ["torn", "changed", "empty", "foreign", *UNTRUSTED])
 def test_a_file_that_is_damaged_or_not_trusted_is_made_again(
-    kept: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    kept: Path,
+    damage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(rebuilt_files, "_numbers", itertools.count())
     first, arguments = program()
     expected = np.asarray(first.load()(*arguments)[0]["w"])
     (path,) = kept.glob("update-*")
@@ -134,6 +141,12 @@ def test_a_file_that_is_damaged_or_not_trusted_is_made_again(
     assert traced
     assert len(path.read_bytes()) > len(content) / 2
     assert path.stat().st_mode & 0o777 == 0o600
+    # The first is a warning.
+    path.write_bytes(b"")
+    program()
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    reason = "another user could have written it" if damage in UNTRUSTED else "damaged"
+    assert warnings == [f"{path}: {reason}; compiled again"]
 
 
 class MakesFolder:
