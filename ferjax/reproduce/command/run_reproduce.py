@@ -73,12 +73,29 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     if not config.report:
         failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
     results, problems = finished_results(runs, other_runs, out, wanted, failed)
-    if failed and not results:
-        name, why = next(iter(failed.items()))
-        raise UserError(f"no experiment could be run. {name}: {why}")
+    check_any_result(results, failed, out)
     missing = {**lacks, **left_out, **problems, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)
+
+
+def check_any_result(
+    results: Mapping[str, Sequence[RunResult]], failed: Mapping[str, str], out: Path
+) -> None:
+    """Raises `UserError` if there is no result, and an experiment failed or a report is there.
+
+    A report whose runs are gone holds the only numbers that are left of them.
+    """
+    if results:
+        return
+    if failed:
+        name, why = next(iter(failed.items()))
+        raise UserError(f"no experiment could be run. {name}: {why}")
+    if (out / "report.json").exists():
+        raise UserError(
+            f"--out={out} holds a report, but no finished run with these settings; the report was"
+            " left as it is. Without --report the experiments are run, or name a new folder."
+        )
 
 
 def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:

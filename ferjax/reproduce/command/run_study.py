@@ -10,6 +10,7 @@ from ferjax.data.registry import data_path
 from ferjax.errors import UserError
 from ferjax.reproduce.command.run_reproduce import (
     MARK,
+    check_any_result,
     check_out,
     command_and_environment,
     finished_results,
@@ -78,6 +79,7 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
     results, problems = finished_results(runs, other_runs, out, {}, failed)
+    check_any_result(results, failed, out)
     order = [one.name for one in EXPERIMENTS]
     planned = sorted((*runs, *other_runs), key=lambda run: order.index(run.experiment.name))
     answers = _answers(

@@ -79,6 +79,13 @@ def test_killed_in_the_middle_and_given_again(
     costs = {row["experiment"]: row for row in again["costs"]}
     assert costs["cnn3"]["minutes"] == 123
     assert stored.stat().st_mtime_ns != written
+    # A report whose runs are gone is kept.
+    (out / "runs").rename(out / "runs elsewhere")
+    page = Path(again["path"]).read_bytes()
+    with pytest.raises(UserError, match="holds a report, but no finished run"):
+        run_reproduce(config(out, report=True, only=given.only), train=train)
+    assert Path(again["path"]).read_bytes() == page
+    (out / "runs elsewhere").rename(out / "runs")
     # A done run with other settings is refused, as by launch.train.
     monkeypatch.setattr(plan, "_SMOKE", {**plan._SMOKE, "limit": 24})
     with pytest.raises(UserError, match=r"another configuration \(limit: 16 → 24\)"):
