@@ -41,8 +41,8 @@ def chosen_experiments(config: ReproduceConfig, paper: Paper) -> Sequence[Experi
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
-    A smoke run takes the first experiment with each role, the first one and the first honest one
-    with each recipe, and the experiments from which these start. It takes no readings of large
+    A smoke run takes the first experiment with each role and each recipe, the first honest one of
+    each network, and the experiments from which these start. It takes no readings of large
     networks.
     """
     seen: set[tuple[str, str]] = set()
@@ -52,16 +52,17 @@ def left_out_of_smoke(paper: Paper) -> dict[str, str]:
         recipe = RECIPES.get(experiment.recipe)
         settings = {**(recipe.settings if recipe else {}), **experiment.settings}
         model = str(settings.get("model", recipe.model if recipe else ""))
-        kind = "honest recipe" if experiment.role == "honest" else "recipe"
-        role_and_recipe = {
-            ("role", experiment.role),
-            (kind, experiment.recipe + str(experiment.settings.get("features"))),
-        }
+        covered = {("role", experiment.role)}
+        if experiment.role == "honest":
+            covered |= {("honest network", model)}
+        else:
+            features = str(experiment.settings.get("features"))
+            covered |= {("recipe", experiment.recipe + features)}
         large_reading = experiment.role == "reading" and model.startswith(_LARGE)
-        if role_and_recipe <= seen or large_reading or experiment.name in sources:
+        if covered <= seen or large_reading or experiment.name in sources:
             left_out[experiment.name] = "--smoke leaves it out"
         else:
-            seen |= role_and_recipe
+            seen |= covered
     needed_sources = {
         experiment.after for experiment in paper.experiments if experiment.name not in left_out
     }

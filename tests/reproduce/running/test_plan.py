@@ -63,10 +63,14 @@ def test_every_experiment_of_every_paper_can_be_planned(name: str) -> None:
     kept = [one for one in original.experiments if one.name not in left_out]
     if name == "liu":
         assert "guided" in {one.name for one in kept}
-    # Every network with an honest protocol is run by it too.
-    assert {one.name for one in kept if one.role == "honest"} == {
-        one.name for one in original.experiments if one.role == "honest"
-    }
+    # Every network with an honest protocol is run by it once.
+    honest = [one.name for one in kept if one.role == "honest"]
+    assert honest == {
+        "kumari": ["ckplus_honest"],
+        "iut": ["custom_cnn_honest", "transfer_honest"],
+        "farahani": ["resnet18_honest"],
+        "liu": ["guided_honest"],
+    }.get(name, [])
     assert {one.role for one in kept} >= {"paper"}
     assert {one.after for one in kept} <= {None, *(one.name for one in kept)}
 
