@@ -24,8 +24,12 @@ from ferjax.runtime.variable_tree import flatten
 PLATFORMS = ("cpu", "cuda", "tpu")
 # The promise in jax's documentation of `jax.export`.
 _WINDOW = "jax promises to run it with versions up to six months newer and three weeks older."
-# Flag of jax: what is removed from the paths of source files in a program.
-_SOURCE_PATHS, _FOLDERS = "jax_hlo_source_file_canonicalization_regex", r".*[/\\]"
+# Flags of jax for the places of source code that a program names: of a call stack the innermost
+# place alone, because the others depend on the calling program; of a file its name without folders.
+_PLACES = {
+    "jax_include_full_tracebacks_in_locations": False,
+    "jax_hlo_source_file_canonicalization_regex": r".*[/\\]",
+}
 # Size limit of flatbuffers, the format in which the program is stored together with its weights.
 _MOST_BYTES = 1 << 31
 
@@ -51,14 +55,16 @@ def named_probabilities(
 
 
 @contextlib.contextmanager
-def _without_folders() -> Iterator[None]:
-    """Within the block, programs name source files without the folders of this machine."""
-    before = getattr(jax.config, _SOURCE_PATHS)
-    jax.config.update(_SOURCE_PATHS, _FOLDERS)
+def _without_caller() -> Iterator[None]:
+    """Within the block, programs name nothing of the calling program and of this machine."""
+    before = {flag: getattr(jax.config, flag) for flag in _PLACES}
     try:
+        for flag, value in _PLACES.items():
+            jax.config.update(flag, value)
         yield
     finally:
-        jax.config.update(_SOURCE_PATHS, before)
+        for flag, value in before.items():
+            jax.config.update(flag, value)
 
 
 def export_stablehlo(
@@ -72,7 +78,7 @@ def export_stablehlo(
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *network.input_shape), jnp.uint8)
     program = jax.jit(named_probabilities(network))
-    with jax.default_matmul_precision("highest"), _without_folders():
+    with jax.default_matmul_precision("highest"), _without_caller():
         return export.export(program, platforms=platforms)(images)
 
 
