@@ -72,12 +72,10 @@ def _difference(path: Path, digest: str) -> str:
     """Returns a phrase on the damage of a file, or an empty text if there is none."""
     try:
         actual = file_digest(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: a name that no file can have
         return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    except ValueError:  # a name that no file can have
-        return "is missing"
     if actual == digest:
         return ""
     return f"is damaged ({path.stat().st_size:,} bytes that differ from those written)"

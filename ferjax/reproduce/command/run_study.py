@@ -18,6 +18,7 @@ from ferjax.reproduce.command.run_reproduce import (
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, find_at_hand, has_test, lack_of
+from ferjax.reproduce.running.chosen_experiments import LEFT_OUT
 from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.studies.answers import Answers
@@ -67,11 +68,7 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     lack = lack_of(config, at_hand)
     lacks = {one.name: why for one in EXPERIMENTS if (why := lack(one))}
     if config.smoke:
-        lacks |= {
-            one.name: "--smoke leaves it out"
-            for one in EXPERIMENTS
-            if one.name not in SMOKE_EXPERIMENTS
-        }
+        lacks |= {one.name: LEFT_OUT for one in EXPERIMENTS if one.name not in SMOKE_EXPERIMENTS}
     study = replace(study, experiments=tuple(one for one in EXPERIMENTS if one.name not in lacks))
     runs = plan_runs(config, study, at_hand, out)
     other_runs = plan_others(config, study, at_hand, out)

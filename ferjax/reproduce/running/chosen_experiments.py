@@ -8,6 +8,8 @@ from ferjax.recipes import RECIPES
 from ferjax.reproduce.experiment_table import ROLES, Experiment
 from ferjax.reproduce.paper_table import Paper
 
+# Why a smoke run has no result of an experiment.
+LEFT_OUT = "--smoke leaves it out"
 # Networks that take long to compile.
 _LARGE = ("efficientnet", "resnet")
 
@@ -58,7 +60,7 @@ def left_out_of_smoke(paper: Paper) -> dict[str, str]:
             covered |= {("recipe", experiment.recipe + features)}
         large_reading = experiment.role == "reading" and model.startswith(_LARGE)
         if covered <= seen or large_reading or experiment.name in sources:
-            left_out[experiment.name] = "--smoke leaves it out"
+            left_out[experiment.name] = LEFT_OUT
         else:
             seen |= covered
     needed_sources = {
