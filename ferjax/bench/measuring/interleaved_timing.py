@@ -28,6 +28,9 @@ class Effort:
     all_peers: bool = True
 
 
+# Runs that take longer have no second warm-up, and none before a sample.
+_LONG_RUN = 3.0
+
 FULL = Effort()
 QUICK = Effort(rounds=3, least=2, budget=6.0, sample=0.05, all_peers=False)
 
@@ -41,8 +44,11 @@ def measure(
 ) -> dict[str, tuple[float, ...]]:
     """Returns the seconds of a run of each side, one number per round.
 
-    Every round runs every side once, so that the k-th numbers of two sides make a pair. A side
-    that has used up its budget is left out of the later rounds.
+    Every round runs every side, so that the k-th numbers of two sides make a pair. A side that has
+    used up its budget is left out of the later rounds. A run that is not measured precedes every
+    sample: while the others run, a side's data leave the caches, and a virtual machine gives memory
+    that is free for seconds back to its host, which takes long to hand it out again. A loop of
+    steps sees neither.
 
     Args:
       sides: label → run.
@@ -50,15 +56,18 @@ def measure(
       clock: returns seconds.
       tick: called with the label after the warm-up and after each sample.
     """
-    repeats, samples = {}, {label: [] for label in sides}
+    lasted, repeats, samples = {}, {}, {label: [] for label in sides}
     for label, run in sides.items():
-        repeats[label] = max(1, math.ceil(effort.sample / max(warm_up(run, clock), 1e-6)))
+        lasted[label] = warm_up(run, clock)
+        repeats[label] = max(1, math.ceil(effort.sample / max(lasted[label], 1e-6)))
         tick(label)
     for round_number in range(effort.rounds):
         for label, run in sides.items():
             spent = repeats[label] * sum(samples[label])
             if round_number >= effort.least and spent > effort.budget:
                 continue
+            if lasted[label] < _LONG_RUN:
+                run()
             samples[label].append(_seconds(run, repeats[label], clock))
             tick(label)
     return {label: tuple(values) for label, values in samples.items()}
@@ -68,7 +77,7 @@ def warm_up(run: Run, clock: Callable[[], float] = time.perf_counter) -> float:
     """Runs until caches and allocators have settled; returns the seconds of the last run."""
     first = _seconds(run, 1, clock)
     # A second run of a step that takes seconds would show nothing new.
-    return first if first > 1.0 else _seconds(run, 1, clock)
+    return first if first > _LONG_RUN else _seconds(run, 1, clock)
 
 
 def _seconds(run: Run, repeats: int, clock: Callable[[], float]) -> float:

@@ -30,11 +30,19 @@ class FakeClock:
 
 def test_sides_take_turns_after_a_warm_up() -> None:
     clock = FakeClock()
-    sides = {"a": clock.side("a", [9, 2, 3, 4, 5]), "b": clock.side("b", [9, 6, 7, 8, 9])}
+    sides = {"a": clock.side("a", [9, 4, 5, 6]), "b": clock.side("b", [9, 6, 7, 8])}
     seconds = measure(sides, Effort(rounds=3), clock=clock)
-    # A run of more than a second is warmed up once; the slow first run is not a sample.
+    # A run of more than three seconds is warmed up once; the slow first run is not a sample.
     assert "".join(clock.log) == "ab" + "ababab"
-    assert seconds == {"a": (2, 3, 4), "b": (6, 7, 8)}
+    assert seconds == {"a": (4, 5, 6), "b": (6, 7, 8)}
+
+
+def test_the_first_run_after_the_other_sides_is_not_measured() -> None:
+    clock = FakeClock()
+    sides = {"a": clock.side("a", [2, 1, 2, 1, 2, 1]), "b": clock.side("b", [0.5])}
+    seconds = measure(sides, Effort(rounds=2), clock=clock)
+    assert "".join(clock.log) == "aabb" + "aabb" * 2
+    assert seconds == {"a": (1, 1), "b": (0.5, 0.5)}
 
 
 def test_short_runs_are_repeated_and_averaged() -> None:
@@ -42,7 +50,7 @@ def test_short_runs_are_repeated_and_averaged() -> None:
     runs = {"a": clock.side("a", [0.5, 0.25])}
     seconds = measure(runs, Effort(rounds=2, sample=1.0), clock=clock)
     assert seconds == {"a": (0.25, 0.25)}
-    assert len(clock.log) == 2 + 2 * 4
+    assert len(clock.log) == 2 + 2 * (1 + 4)
 
 
 def test_a_side_over_its_budget_skips_later_rounds() -> None:
