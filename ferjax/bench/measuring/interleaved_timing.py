@@ -21,10 +21,10 @@ class Effort:
       all_peers: whether the settings that only full runs have are tried.
     """
 
-    rounds: int = 5
+    rounds: int = 7
     least: int = 3
     budget: float = 25.0
-    sample: float = 0.1
+    sample: float = 0.5
     all_peers: bool = True
 
 
