@@ -83,10 +83,13 @@ class Child:
         """Sends a signal to the process and to all that it has started."""
         os.killpg(self.pid, number)
 
-    def has_ended(self) -> bool:
-        """Returns whether the process itself has ended; it may not have been waited for."""
-        state = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
-        return state.split()[0] == "Z"
+    def until_stopped(self) -> None:
+        """Waits until the process has been stopped; an error of the test if it ends instead."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        while (state := stat.read_text("ascii", "replace").rpartition(")")[2].split()[0]) != "T":
+            assert state != "Z", f"it has ended\n{self.said()}"
+            assert time.monotonic() - self.begun < DEADLINE, f"it hangs\n{self.said()}"
+            time.sleep(0.01)
 
     def said(self) -> str:
         """Returns what it has printed."""

@@ -3,32 +3,19 @@
 import random
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import COMMANDS
-from processes import DEADLINE, Child, Zygote, words_of
+from processes import Zygote, words_of
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
 _CACHED = "train, two phases, cached features"
 _NAMES = ("train", _CACHED, "predict", "search")
-
-
-def paused_at_work(child: Child, folder: Path) -> None:
-    """Stops a job when it has ended an epoch, or has begun its predictions."""
-    end = time.monotonic() + DEADLINE
-    while not any(path.stat().st_size for path in folder.rglob("metrics.jsonl")):
-        if (folder / "p.csv.partial").exists():
-            break
-        assert time.monotonic() < end, f"it is never at work\n{child.said()}"
-        time.sleep(0.01)
-    child.send(signal.SIGSTOP)
-    assert not child.has_ended(), "it has ended before its cache could be changed"
 
 
 def programs(folder: Path) -> Iterator[Path]:
@@ -73,8 +60,9 @@ def test_under_a_running_job(
     command, whole = COMMANDS[name], undisturbed(name)
     tally = begin_tally(f"a cache that is {_HARMED[fault]} under a running job", name)
     folder = make_folder(whole.folder, base / "running")
-    child = zygote.start(command.module, words_of(command, inputs), folder)
-    paused_at_work(child, folder)
+    words = words_of(command, inputs)
+    child = zygote.start(command.module, words, folder, stop_at=whole.changes // 2)
+    child.until_stopped()
     fault(folder)
     child.send(signal.SIGCONT)
     status = zygote.wait(child)

@@ -10,7 +10,8 @@ import of the module to its exit. No backend of JAX and no thread of Python runs
 
 Further keys of a start, for the faults: `changes` (a file that a letter is added to at each change
 of the file system), `kill_at` (the number of the change before which the group is killed),
-`most_bytes` (of a file), `clock` (seconds that the clock goes back each time it is read).
+`stop_at` (the number of the change before which it is stopped, until SIGCONT), `most_bytes` (of a
+file), `clock` (seconds that the clock goes back each time it is read).
 """
 
 import datetime
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 PRELOADED = (
@@ -99,8 +101,13 @@ def _run(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     if step := request.get("clock"):
         _turn_back(step)
-    if request.get("changes") or request.get("kill_at") is not None:
-        _watch_changes(request.get("changes"), request.get("kill_at"))
+    if request.keys() & {"changes", "kill_at", "stop_at"}:
+        signals = {
+            request[key]: number
+            for key, number in (("kill_at", signal.SIGKILL), ("stop_at", signal.SIGSTOP))
+            if key in request
+        }
+        _watch_changes(request.get("changes"), signals)
     sys.argv = [request["start"], *request["words"]]
     # The folder in which a module is started comes first, as in the interpreter.
     sys.path.insert(0, "")
@@ -108,8 +115,8 @@ def _run(request: dict[str, Any]) -> None:
     sys.exit(0)
 
 
-def _watch_changes(record: str | None, kill_at: int | None) -> None:
-    """Counts changes below the current folder, and kills the group before one of them."""
+def _watch_changes(record: str | None, signals: Mapping[int, int]) -> None:
+    """Counts changes below the current folder, and sends the group a signal before some of them."""
     here, seen = os.getcwd(), 0
     file = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if record else None
 
@@ -124,8 +131,8 @@ def _watch_changes(record: str | None, kill_at: int | None) -> None:
             return
         if not os.path.abspath(os.fsdecode(given[0])).startswith(here):
             return
-        if seen == kill_at:
-            os.killpg(0, signal.SIGKILL)
+        if seen in signals:
+            os.killpg(0, signals[seen])
         seen += 1
         if file is not None:
             os.write(file, b"x")
