@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from ferjax.ops.choose_implementation import with_plain_implementations
-from ferjax.runtime.sharding import jit_is_disabled
+from ferjax.runtime.programs.compiler_options import jit_is_disabled
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 from ferjax.training.wall_time import with_step_time

@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from ferjax.explain.layers import LayerMap
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 

@@ -12,7 +12,8 @@ from ferjax.explain.activation_gradients import activations_and_gradients, logit
 from ferjax.explain.layers import LayerMap
 from ferjax.explain.methods import Explained
 from ferjax.images.preprocess import network_input
-from ferjax.runtime.sharding import compiled, compiled_forward, data_mesh
+from ferjax.runtime.programs.compiler_options import compiled, compiled_forward
+from ferjax.runtime.sharding import data_mesh
 from ferjax.specs import InputSpec
 
 # (variables, targets int [B], explained layer or None) → the functions that a method calls.

@@ -15,13 +15,8 @@ from ferjax.data.splits.split import Split
 from ferjax.errors import UserError, nearest
 from ferjax.images.augment import Augment, Augmentation, find_augmentation
 from ferjax.runs.split_evaluator import evaluator
-from ferjax.runtime.sharding import (
-    check_batch_size,
-    compiled,
-    data_mesh,
-    devices_for,
-    replicated,
-)
+from ferjax.runtime.programs.compiler_options import compiled
+from ferjax.runtime.sharding import check_batch_size, data_mesh, devices_for, replicated
 from ferjax.runtime.variable_tree import flatten, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.freezing import check_frozen, frozen_pattern

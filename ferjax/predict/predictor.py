@@ -19,13 +19,8 @@ from ferjax.predict.padded_batch import padded_batch, padded_size
 from ferjax.report.prediction_sets import prediction_sets, threshold
 from ferjax.runs.finished_runs.load_network import load_network
 from ferjax.runs.finished_runs.load_run import LoadedRun, check_probabilities
-from ferjax.runtime.sharding import (
-    Devices,
-    batch_sharded,
-    compiled_forward,
-    data_mesh,
-    replicated,
-)
+from ferjax.runtime.programs.compiler_options import compiled_forward
+from ferjax.runtime.sharding import Devices, batch_sharded, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT

@@ -36,7 +36,7 @@ def describe_process(devices: list[Any]) -> dict[str, Any]:
       devices: the JAX devices of the computation, at least one.
     """
     # Reports are also written without JAX.
-    from ferjax.runtime.sharding import dropped_options
+    from ferjax.runtime.programs.compiler_options import dropped_options
 
     dropped = dropped_options(devices[0].platform)
     kinds = sorted({device.device_kind for device in devices})

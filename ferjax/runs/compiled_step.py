@@ -9,8 +9,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from ferjax.runtime.programs.compiler_options import jit_is_disabled
 from ferjax.runtime.programs.stored_program import Program, stored_program
-from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.training.wall_time import SecondsByKind, timed
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ferjax.runs.task import Task
-from ferjax.runtime.machine_limits import matmul_ceiling, peak_memory
+from ferjax.runtime.programs.machine_limits import matmul_ceiling, peak_memory
 from ferjax.training.wall_time import SecondsByKind, timed
 
 

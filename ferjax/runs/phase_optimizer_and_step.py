@@ -16,8 +16,9 @@ from ferjax.images.augment import find_augmentation
 from ferjax.models.registry import model_entry
 from ferjax.runs.cached_features import PhaseInputs
 from ferjax.runs.task import Task
+from ferjax.runtime.programs.compiler_options import compiled
 from ferjax.runtime.programs.stored_program import named_for_storing
-from ferjax.runtime.sharding import compiled, replicated
+from ferjax.runtime.sharding import replicated
 from ferjax.runtime.variable_tree import split_tree
 from ferjax.specs import spec_to_json
 from ferjax.training.losses import CLASS_WEIGHTS, find_loss

@@ -29,9 +29,9 @@ from ferjax.runs.split_evaluator import evaluate_split
 from ferjax.runs.task import Task
 from ferjax.runs.teachers import teacher_notes
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
+from ferjax.runtime.programs.compiler_options import jit_is_disabled
 from ferjax.runtime.programs.stored_program import Program
 from ferjax.runtime.progress_lines import say
-from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit, with_advice
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan

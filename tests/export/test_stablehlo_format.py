@@ -17,7 +17,7 @@ from ferjax.export.formats import FORMATS
 from ferjax.export.stablehlo_format import export_stablehlo
 from ferjax.models.awei import JUMPERS
 from ferjax.models.registry import MODELS
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 from ferjax.training.train_step import predict_step
 
 Faces = Callable[[Any, int], np.ndarray]

@@ -18,7 +18,7 @@ from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
 from ferjax.ops.depthwise import depthwise_conv, depthwise_conv_plain
 from ferjax.ops.pool import max_pool, max_pool_plain
 from ferjax.ops.small_map_conv import small_map_conv
-from ferjax.runtime.sharding import compiler_options
+from ferjax.runtime.programs.compiler_options import compiler_options
 from ferjax.specs import InputSpec
 from ferjax.training.losses import LOSSES
 

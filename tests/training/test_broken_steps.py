@@ -12,7 +12,8 @@ from flax import linen as nn
 
 from ferjax.images.augment import AUGMENTS
 from ferjax.models.awei import Awei
-from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated, split_over
+from ferjax.runtime.programs.compiler_options import compiled
+from ferjax.runtime.sharding import data_mesh, put_batch, replicated, split_over
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import OPTIMIZERS, make_optimizer
 from ferjax.training.state import TrainState, create_state

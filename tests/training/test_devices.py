@@ -18,7 +18,8 @@ import pytest
 import ferjax
 from ferjax.images.augment import AUGMENTS
 from ferjax.models.cnn import DepthCNN
-from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
+from ferjax.runtime.programs.compiler_options import compiled
+from ferjax.runtime.sharding import data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer

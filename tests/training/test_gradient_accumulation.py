@@ -11,7 +11,8 @@ from flax import linen as nn
 
 from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.models.layers import BatchNorm
-from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
+from ferjax.runtime.programs.compiler_options import compiled
+from ferjax.runtime.sharding import data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.gradient_accumulation import accumulate_gradients
 from ferjax.training.losses import LOSSES

@@ -13,8 +13,9 @@ from flax import linen as nn
 from ferjax.errors import UserError
 from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.images.mixup_cutmix import draw_mix
+from ferjax.runtime.programs.compiler_options import compiled
 from ferjax.runtime.random_keys import stream_key
-from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
+from ferjax.runtime.sharding import data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule

@@ -4,14 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ferjax.errors import UserError
 
 # Runs once; returns the result when the device has finished.
 Run = Callable[[], Any]
 # Creates the inputs, compiles, and returns the run.
 Build = Callable[[], Run]
+# uint8 [B, H, W, C] → probabilities float32 [B, K].
+Probabilities = Callable[[np.ndarray], np.ndarray]
 
-OURS, XLA, TORCH, BARE = "ferjax", "plain XLA", "PyTorch", "bare loop"
+OURS, XLA, TORCH, ONNX = "ferjax", "plain XLA", "PyTorch", "onnxruntime"
+BARE = "bare loop"
 
 
 class MissingSide(UserError):

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ferjax.bench.measuring.case import MissingSide
+from ferjax.bench.measuring.case import MissingSide, Probabilities
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError, one_line
 from ferjax.export.conversion.environments import converter_python
@@ -19,12 +19,9 @@ from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.onnx_format import onnx_file
 from ferjax.models.registry import create_model
 from ferjax.ops.choose_implementation import with_plain_implementations
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.train_step import predict_step
-
-# uint8 [B, H, W, C] → probabilities float32 [B, K].
-Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
 def input_spec(side: int, channels: int) -> InputSpec:
@@ -72,7 +69,7 @@ def network_probabilities(name: str, side: int, channels: int, *, plain: bool) -
 
 
 @functools.lru_cache(maxsize=1)
-def onnx_probabilities(name: str, side: int, channels: int) -> Probabilities:
+def ferjax_onnx_probabilities(name: str, side: int, channels: int) -> Probabilities:
     """Returns a network with its initial weights in onnxruntime, exported by ferjax.
 
     Raises:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ferjax.bench.measuring.case import Run
 from ferjax.ops.choose_implementation import with_plain_implementations
-from ferjax.runtime.sharding import compiled, data_mesh
+from ferjax.runtime.programs.compiler_options import compiled
+from ferjax.runtime.sharding import data_mesh
 
 Shapes = Sequence[tuple[int, ...]]
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ferjax.bench.measuring.operation_counts import Work
-from ferjax.runtime.machine_limits import matmul_rate
+from ferjax.runtime.programs.machine_limits import matmul_rate
 
 # platform → side of the matrices, floats of the updated array: both are larger than the caches.
 _SIZES = {"cpu": (2048, 2**25)}

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.bench.measuring.case import OURS, Build, Case, Peer, Run
-from ferjax.bench.prediction.networks import NETWORKS, Network
+from ferjax.bench.measuring.case import ONNX, OURS, Build, Case, Peer, Run
+from ferjax.bench.prediction.networks import NETWORKS, MeasuredNetwork
 from ferjax.bench.prediction.other_runtimes import (
-    ONNX,
     loop_over_files,
-    onnx_probabilities,
+    torch_onnx_probabilities,
     torch_probabilities,
 )
 from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
@@ -30,14 +29,14 @@ def crop_cases(count: int) -> tuple[Case, ...]:
     return tuple(_crop_case(network, count) for network in NETWORKS)
 
 
-def _crop_case(network: Network, count: int) -> Case:
+def _crop_case(network: MeasuredNetwork, count: int) -> Case:
     side, channels = network.side, network.channels
     sides: dict[str, Build] = {
         OURS: functools.partial(_table_run, network, count),
         ALONE: functools.partial(_network_run, network, count),
     }
     if not missing_onnxruntime_for_torch():
-        sides[ONNX] = functools.partial(_loop_run, network, count, onnx_probabilities)
+        sides[ONNX] = functools.partial(_loop_run, network, count, torch_onnx_probabilities)
 
     # The contiguous format takes the same time for fernet, and a third more for resnet18.
     make_torch = functools.partial(torch_probabilities, channels_last=True)
@@ -54,11 +53,11 @@ def _crop_case(network: Network, count: int) -> Case:
     )
 
 
-def _paths(network: Network, count: int) -> tuple[Path, ...]:
+def _paths(network: MeasuredNetwork, count: int) -> tuple[Path, ...]:
     return image_folder(network.suffix, network.side, network.channels, count)
 
 
-def _table_run(network: Network, count: int) -> Run:
+def _table_run(network: MeasuredNetwork, count: int) -> Run:
     """Returns a run of all of `launch.predict` except the start of its process."""
     folder, predictor = _paths(network, count)[0].parent, network.predictor()
     numbers = itertools.count()
@@ -72,7 +71,7 @@ def _table_run(network: Network, count: int) -> Run:
     return run
 
 
-def _network_run(network: Network, count: int) -> Run:
+def _network_run(network: MeasuredNetwork, count: int) -> Run:
     """Returns a run of the compiled network on faces in memory, in whole batches."""
     predictor = network.predictor()
     shape = (_BATCH, *predictor.spec.storage, network.channels)
@@ -86,7 +85,9 @@ def _network_run(network: Network, count: int) -> Run:
 
 
 def _loop_run(
-    network: Network, count: int, make: Callable[[Network], Callable[[np.ndarray], np.ndarray]]
+    network: MeasuredNetwork,
+    count: int,
+    make: Callable[[MeasuredNetwork], Callable[[np.ndarray], np.ndarray]],
 ) -> Run:
     paths, probabilities = _paths(network, count), make(network)
     return lambda: loop_over_files(probabilities, paths, network.channels, _BATCH)

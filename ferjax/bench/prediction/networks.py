@@ -11,13 +11,13 @@ from ferjax.bench.pytorch import networks
 from ferjax.emotions import EMOTIONS
 from ferjax.models.registry import create_model
 from ferjax.predict import Predictor, load_predictor
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 
 
 @dataclass(frozen=True)
-class Network:
+class MeasuredNetwork:
     """A network whose speed is measured.
 
     Attributes:
@@ -53,8 +53,8 @@ def _untrained_resnet18(side: int) -> Predictor:
 
 # RAF-DB's aligned faces are JPEG files of 100 pixels, FER2013's are grey ones of 48.
 NETWORKS = (
-    Network("fernet-ferplus", "png", 48, 1, load_predictor, networks.fernet),
-    Network(
+    MeasuredNetwork("fernet-ferplus", "png", 48, 1, load_predictor, networks.fernet),
+    MeasuredNetwork(
         "resnet18",
         "jpg",
         100,

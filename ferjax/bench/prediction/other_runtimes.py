@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.bench.prediction.networks import Network
+from ferjax.bench.measuring.case import Probabilities
+from ferjax.bench.prediction.networks import MeasuredNetwork
 from ferjax.bench.pytorch.data_loaders import decode_file
-from ferjax.bench.pytorch.onnx_export import Probabilities, onnx_of_torch, probabilities_module
+from ferjax.bench.pytorch.onnx_export import onnx_of_torch, probabilities_module
 from ferjax.data.decoding.usable_cores import usable_cores
 
-ONNX = "onnxruntime"
 
-
-def torch_probabilities(network: Network, *, channels_last: bool) -> Probabilities:
+def torch_probabilities(network: MeasuredNetwork, *, channels_last: bool) -> Probabilities:
     """Returns the network in PyTorch, in the memory format channels_last or contiguous."""
     import torch
 
@@ -30,7 +29,7 @@ def torch_probabilities(network: Network, *, channels_last: bool) -> Probabiliti
     return probabilities
 
 
-def onnx_probabilities(network: Network) -> Probabilities:
+def torch_onnx_probabilities(network: MeasuredNetwork) -> Probabilities:
     """Returns the network in onnxruntime, exported by PyTorch, with the default options."""
     return onnx_of_torch(_module(network), network.side, network.channels)
 
@@ -57,7 +56,7 @@ def loop_over_files(
         return np.concatenate([probabilities(faces) for faces in batches()])
 
 
-def _module(network: Network) -> Any:
+def _module(network: MeasuredNetwork) -> Any:
     """Returns the PyTorch module from uint8 images [B, C, H, W] to probabilities."""
     return probabilities_module(network.twin())
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.bench.measuring.case import OURS, TORCH
-from ferjax.bench.prediction.networks import NETWORKS, Network
-from ferjax.bench.prediction.other_runtimes import ONNX, onnx_probabilities, torch_probabilities
+from ferjax.bench.measuring.case import ONNX, OURS, TORCH
+from ferjax.bench.prediction.networks import NETWORKS, MeasuredNetwork
+from ferjax.bench.prediction.other_runtimes import torch_onnx_probabilities, torch_probabilities
 from ferjax.bench.pytorch.missing_sides import (
     missing_onnxruntime_for_torch,
     missing_torch_beside_cpu,
@@ -44,14 +44,14 @@ def single_face_latencies(calls: int) -> list[Latency]:
     return [each for network in NETWORKS for each in _latencies(network, calls)]
 
 
-def _latencies(network: Network, calls: int) -> list[Latency]:
+def _latencies(network: MeasuredNetwork, calls: int) -> list[Latency]:
     shape = (1, network.side, network.side, network.channels)
     face = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     sides: dict[str, Callable[[np.ndarray], Any]] = {OURS: network.predictor()}
     if not missing_torch_beside_cpu():
         sides[TORCH] = torch_probabilities(network, channels_last=False)
     if not missing_onnxruntime_for_torch():
-        sides[ONNX] = onnx_probabilities(network)
+        sides[ONNX] = torch_onnx_probabilities(network)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     while len(seconds[OURS]) < calls:
         for side, call in sides.items():

@@ -6,14 +6,12 @@ import importlib.util
 import io
 import tempfile
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# uint8 [B, H, W, C] → probabilities float32 [B, K].
-Probabilities = Callable[[np.ndarray], np.ndarray]
+from ferjax.bench.measuring.case import Probabilities
 
 
 def onnx_of_torch(module: Any, side: int, channels: int) -> Probabilities:

@@ -24,7 +24,7 @@ from ferjax.bench.recognisers.tflite_runner import tflite_runner
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 from ferjax.predict.predictor import Predictor
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 from ferjax.specs import InputSpec
 
 FER = Package(

@@ -24,7 +24,7 @@ from ferjax.training.train_step import zero_sums
 
 
 @dataclass(frozen=True)
-class Program:
+class UncompiledStep:
     """A training step that has not been compiled yet.
 
     Attributes:
@@ -40,7 +40,7 @@ class Program:
     arguments: tuple[TrainState, Any, dict[str, Any]]
 
 
-def train_program(workload: Workload, devices: Devices | None = None) -> Program:
+def train_program(workload: Workload, devices: Devices | None = None) -> UncompiledStep:
     """Returns the training step of a workload; computes nothing.
 
     Args:
@@ -66,10 +66,10 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     inputs = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
     rate = phase_rate(task.config, 0, 0, task.steps_per_epoch)
     step = compiled_step(task, 0, inputs, rate, state)
-    return Program(task, step, inspect.unwrap(step), (state, sums, abstract_batch))
+    return UncompiledStep(task, step, inspect.unwrap(step), (state, sums, abstract_batch))
 
 
-def first_arguments(program: Program) -> tuple[TrainState, Any, dict[str, jax.Array]]:
+def first_arguments(program: UncompiledStep) -> tuple[TrainState, Any, dict[str, jax.Array]]:
     """Returns a state with random weights, zero sums and a batch of random images, on the devices.
 
     NumPy draws them: compiling the initialisers would take as long as compiling the step.

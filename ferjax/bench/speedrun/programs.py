@@ -16,13 +16,14 @@ from ferjax.bench.speedrun.augmentation import padded_faces, smaller_faces
 from ferjax.bench.speedrun.epoch import epoch_function, plan_epoch
 from ferjax.bench.speedrun.recipes import SpeedRecipe
 from ferjax.bench.speedrun.scoring import SCORED_BATCH, hits_of_batch
-from ferjax.runtime.sharding import compiled, compiled_forward, replicated
+from ferjax.runtime.programs.compiler_options import compiled, compiled_forward
+from ferjax.runtime.sharding import replicated
 from ferjax.training.state import TrainState, evaluated_params
 from ferjax.training.step_settings import StepSettings
 from ferjax.training.train_step import zero_sums
 
 # Returns a compiled program; waits if it is still being compiled.
-Program = Callable[[], Any]
+ProgramBuilder = Callable[[], Any]
 PLAN, TEST, SCORE = "plan", "test", "score"
 
 
@@ -34,7 +35,7 @@ def program_builders(
     test_images: np.ndarray,
     mesh: Mesh,
     seed: int,
-) -> dict[str, Program]:
+) -> dict[str, ProgramBuilder]:
     """Returns name → function that compiles the program, in the order in which they are needed.
 
     For each side S of the faces there are `faces S`, which resizes and pads all faces, and `step S`
@@ -90,7 +91,7 @@ def program_builders(
         program: Any = compiled_forward(score)
         return program.lower(variables, batch, shape(SCORED_BATCH)).compile()
 
-    builders: dict[str, Program] = {}
+    builders: dict[str, ProgramBuilder] = {}
     for side, _ in recipe.phases:
         builders[f"step {side}"] = partial(build_step, side)
         shift = scaled_shift(recipe.shift, side)
@@ -103,13 +104,13 @@ def program_builders(
 
 
 def in_background(
-    executor: ThreadPoolExecutor, builders: Mapping[str, Program]
-) -> dict[str, Program]:
+    executor: ThreadPoolExecutor, builders: Mapping[str, ProgramBuilder]
+) -> dict[str, ProgramBuilder]:
     """Returns the programs, which a thread compiles one after the other from now on."""
     return {name: executor.submit(build).result for name, build in builders.items()}
 
 
-def when_needed(builders: Mapping[str, Program]) -> dict[str, Program]:
+def when_needed(builders: Mapping[str, ProgramBuilder]) -> dict[str, ProgramBuilder]:
     """Returns the programs, each of which is compiled when it is first called for."""
     return {name: functools.cache(build) for name, build in builders.items()}
 

@@ -19,7 +19,7 @@ from ferjax.bench.speedrun.programs import (
     PLAN,
     SCORE,
     TEST,
-    Program,
+    ProgramBuilder,
     in_background,
     program_builders,
     scalar,
@@ -66,7 +66,7 @@ def train_and_score(
         side: settings_of(recipe, model, _spec(side, statistics), count, seed)
         for side, _ in recipe.phases
     }
-    programs: dict[str, Program] = {}
+    programs: dict[str, ProgramBuilder] = {}
     with ThreadPoolExecutor(1) as executor:
 
         def compile_programs(state: Any) -> None:
@@ -115,7 +115,7 @@ def _train(
     state: TrainState,
     data: tuple[jax.Array, jax.Array],
     recipe: SpeedRecipe,
-    programs: Mapping[str, Program],
+    programs: Mapping[str, ProgramBuilder],
     mesh: Mesh,
     seconds: dict[str, float],
 ) -> tuple[TrainState, EpochSums]:

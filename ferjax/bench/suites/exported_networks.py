@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ferjax.bench.measuring.case import OURS, Build, Case, Run
-from ferjax.bench.measuring.forward_side import initial_variables, onnx_probabilities
+from ferjax.bench.measuring.forward_side import ferjax_onnx_probabilities, initial_variables
 from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
 from ferjax.bench.pytorch.onnx_export import (
     Probabilities,
@@ -71,7 +71,7 @@ def _run(make: Any, name: str, batch: int) -> Run:
 
 def ferjax_onnx(name: str) -> Probabilities:
     """Returns a network with its initial weights in onnxruntime, exported by ferjax."""
-    return onnx_probabilities(name, NETWORKS[name][0], 3)
+    return ferjax_onnx_probabilities(name, NETWORKS[name][0], 3)
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,12 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ferjax.bench.measuring.case import OURS, XLA, Build, Case, Run
+from ferjax.bench.measuring.case import ONNX, OURS, XLA, Build, Case, Probabilities, Run
 from ferjax.bench.measuring.forward_side import (
-    Probabilities,
+    ferjax_onnx_probabilities,
     initial_variables,
     network_probabilities,
-    onnx_probabilities,
     probabilities_function,
 )
 from ferjax.bench.measuring.pytorch_side import forward_peers
@@ -25,7 +24,6 @@ from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
 from ferjax.bench.pytorch.onnx_export import probabilities_module
 from ferjax.emotions import EMOTIONS
 
-ONNX = "onnxruntime"
 _CLASSES = len(EMOTIONS)
 _BATCH = 64
 # The feature maps of a larger batch would take many gigabytes in PyTorch.
@@ -34,7 +32,7 @@ _QUICK = ("cnn6", "efficientnet_b1", "resnet18")
 
 
 @dataclass(frozen=True)
-class Network:
+class ForwardNetwork:
     """The input of a network's cases, and its peer.
 
     Attributes:
@@ -50,17 +48,19 @@ class Network:
     batch: int = _BATCH
 
 
-def _depth_cnn(depth: int) -> Network:
-    return Network(48, 1, functools.partial(networks.depth_cnn, depth, _CLASSES))
+def _depth_cnn(depth: int) -> ForwardNetwork:
+    return ForwardNetwork(48, 1, functools.partial(networks.depth_cnn, depth, _CLASSES))
 
 
-def _torchvision(name: str, side: int = 128, batch: int = _BATCH) -> Network:
-    return Network(side, 3, functools.partial(networks.torchvision_network, name, _CLASSES), batch)
+def _torchvision(name: str, side: int = 128, batch: int = _BATCH) -> ForwardNetwork:
+    return ForwardNetwork(
+        side, 3, functools.partial(networks.torchvision_network, name, _CLASSES), batch
+    )
 
 
 NETWORKS = {
-    "awei": Network(224, 3, lambda: networks.awei("input", 224, _CLASSES), _LARGE_BATCH),
-    "base_cnn": Network(28, 1, functools.partial(networks.base_cnn, _CLASSES)),
+    "awei": ForwardNetwork(224, 3, lambda: networks.awei("input", 224, _CLASSES), _LARGE_BATCH),
+    "base_cnn": ForwardNetwork(28, 1, functools.partial(networks.base_cnn, _CLASSES)),
     "cnn3": _depth_cnn(3),
     "cnn4": _depth_cnn(4),
     "cnn5": _depth_cnn(5),
@@ -68,7 +68,7 @@ NETWORKS = {
     "efficientnet_b0": _torchvision("efficientnet_b0"),
     "efficientnet_b1": _torchvision("efficientnet_b1"),
     "efficientnet_b2": _torchvision("efficientnet_b2"),
-    "fernet_s": Network(48, 1, networks.fernet),
+    "fernet_s": ForwardNetwork(48, 1, networks.fernet),
     "resnet18": _torchvision("resnet18"),
     "resnet34": _torchvision("resnet34"),
     "resnet50": _torchvision("resnet50"),
@@ -88,14 +88,14 @@ def cases() -> tuple[Case, ...]:
     )
 
 
-def _case(name: str, network: Network, batch: int) -> Case:
+def _case(name: str, network: ForwardNetwork, batch: int) -> Case:
     side, channels = network.side, network.channels
     makers: dict[str, Callable[[], Probabilities]] = {
         OURS: functools.partial(network_probabilities, name, side, channels, plain=False),
         XLA: functools.partial(network_probabilities, name, side, channels, plain=True),
     }
     if not missing_onnxruntime():
-        makers[ONNX] = functools.partial(onnx_probabilities, name, side, channels)
+        makers[ONNX] = functools.partial(ferjax_onnx_probabilities, name, side, channels)
     faces = functools.partial(_faces, (batch, side, side, channels))
     sides: dict[str, Build] = {
         label: functools.partial(_run, make, faces) for label, make in makers.items()

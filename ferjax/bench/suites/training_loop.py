@@ -17,7 +17,7 @@ from ferjax.bench.measuring.train_step_case import (
     step_parts,
     step_run,
 )
-from ferjax.runtime.machine_limits import peak_memory
+from ferjax.runtime.programs.machine_limits import peak_memory
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.training.loop import fit
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan

@@ -16,7 +16,7 @@ import numpy as np
 from ferjax.faces.mtcnn.area_resampling import resample_crops, summed_area
 from ferjax.faces.mtcnn.boxes import inside, moved, squared, strongest
 from ferjax.faces.mtcnn.networks import Parameters, locate, propose, refine
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 
 # Least probability of a face after each network.
 THRESHOLDS = (0.6, 0.7, 0.7)

@@ -21,7 +21,7 @@ import pytest
 from ferjax.bench.measuring.jax_sides import compile_ahead
 from ferjax.bench.measuring.train_step_case import random_batch, step_parts
 from ferjax.models.registry import create_model
-from ferjax.runtime.sharding import compiled_forward
+from ferjax.runtime.programs.compiler_options import compiled_forward
 
 MODEL, SIDE, CHANNELS, BATCH = "cnn3", 32, 1, 8
 COUNTED = ("convolution", "dot", "reduce-window", "copy", "custom-call")

@@ -16,7 +16,7 @@ from ferjax.bench.prediction.detector_scores import DetectorScore
 from ferjax.bench.prediction.networks import NETWORKS
 from ferjax.bench.prediction.other_runtimes import (
     loop_over_files,
-    onnx_probabilities,
+    torch_onnx_probabilities,
     torch_probabilities,
 )
 from ferjax.bench.prediction.report_files import prediction_tables
@@ -82,7 +82,7 @@ def test_files_in_any_number_of_batches() -> None:
     network = replace(FERNET, twin=lambda: module)
     made = [torch_probabilities(network, channels_last=last) for last in (True, False)]
     if not missing_onnxruntime_for_torch():
-        made.append(onnx_probabilities(network))
+        made.append(torch_onnx_probabilities(network))
     paths = image_folder("png", 48, 1, 7)
     results = [loop_over_files(function, paths, 1, 3) for function in made]
     assert results[0].shape == (7, 8)

@@ -10,12 +10,12 @@ import pytest
 
 from ferjax.bench import measure_suites
 from ferjax.bench.measuring import forward_side
-from ferjax.bench.measuring.case import OURS, XLA, Case
+from ferjax.bench.measuring.case import ONNX, OURS, XLA, Case
 from ferjax.bench.measuring.forward_side import initial_variables
 from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.measuring.operation_counts import case_work
 from ferjax.bench.suites import forward_passes
-from ferjax.bench.suites.forward_passes import NETWORKS, ONNX, cases
+from ferjax.bench.suites.forward_passes import NETWORKS, cases
 from ferjax.models.registry import MODELS
 
 CASES = {case.name: case for case in cases()}

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ferjax.runtime.sharding import Devices, compiler_options
+from ferjax.runtime.programs.compiler_options import compiler_options
+from ferjax.runtime.sharding import Devices
 
 _RUNS = 3
 
