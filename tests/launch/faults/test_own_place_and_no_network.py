@@ -1,22 +1,49 @@
 """Every command writes in its own place and the caches alone, and looks nothing up."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS
+from commands import COMMANDS, Command
 from processes import DEADLINE, environment, words_of
 
 pytestmark = pytest.mark.faults
 
+# Commands that no other fault is given to: their work is done again from the beginning.
+_RUN = "{inputs}/runs/seed_0"
+_OTHERS = {
+    "gallery": Command("launch.gallery", ("--out=all.html", "{inputs}/runs"), r"all\.html", 0),
+    "matrix": Command(
+        "launch.matrix",
+        (f"--workdir={_RUN}", "--data=folder:{inputs}/faces", "--progress=false", "--out=matrix"),
+        "matrix",
+        0,
+    ),
+    "bench": Command(
+        "launch.bench",
+        ("--suite=ops", "--quick", "--cases=max pool 2x2", "--out=bench"),
+        "bench",
+        0,
+    ),
+}
+if importlib.util.find_spec("av") and importlib.util.find_spec("cv2"):
+    _OTHERS["live"] = Command(
+        "launch.live",
+        (f"--workdir={_RUN}", "--source={inputs}/clip.mp4", "--out=live.csv"),
+        r"live\.csv",
+        0,
+    )
+_ALL = COMMANDS | _OTHERS
 
-@pytest.mark.parametrize("name", COMMANDS)
+
+@pytest.mark.parametrize("name", _ALL)
 def test_only_the_own_place_is_written_and_nothing_is_looked_up(
     name: str, inputs: Path, tmp_path: Path, network_watch: tuple[dict[str, str], Path]
 ) -> None:
-    command, (variables, log) = COMMANDS[name], network_watch
+    command, (variables, log) = _ALL[name], network_watch
     here, home, temporary = (tmp_path / part for part in ("here", "home", "temporary"))
     for folder in (here, home, temporary):
         folder.mkdir()
