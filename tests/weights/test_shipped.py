@@ -26,6 +26,7 @@ def test_the_card_is_within_its_bounds(name: str) -> None:
     # Half precision costs at most 0.2 points.
     assert abs(found["accuracy"] - found["accuracy_of_the_run"]) <= 0.002
     assert found["calibration"]["expected_calibration_error"] <= 0.03
+    assert [row["class"] for row in found["calibration"]["by_class"]] == card["classes"]
     assert found["prediction_sets"]["coverage"] == pytest.approx(0.9, abs=0.02)
     assert card["licence"]["data"]
     assert path.with_suffix(".md").read_text("utf-8").startswith(f"# {name}")
