@@ -32,7 +32,11 @@ from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.runs.finished_runs.load_network import named_card, network_config
-from ferjax.runtime.atomic_files import temporary_beside, write_atomically
+from ferjax.runtime.atomic_files import (
+    remove_left_by_killed_processes,
+    temporary_beside,
+    write_atomically,
+)
 from ferjax.runtime.progress_lines import say
 from ferjax.weights.weights_file import card_text, paths_of
 
@@ -88,13 +92,15 @@ def run_export(config: ExportConfig) -> Path:
 
 
 def _finish_killed(folder: Path, name: str) -> None:
-    """Moves the remaining files of an earlier command that was killed while it moved them."""
+    """Completes an earlier command that was killed while it moved its files; removes its others."""
     if not folder.is_dir():
         return
     try:
         with locked(folder):
             if finish_cut_move(folder.resolve(), name):
                 say(f"{folder}: what a killed command had finished of {name} was moved there")
+            # Also if the files are complete, so that this command refuses to write them again.
+            remove_left_by_killed_processes(folder.resolve() / name)
     except OSError as error:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
 

@@ -103,7 +103,9 @@ def _remove_left(candidates: Iterable[Path], seconds: float) -> None:
         if not match or (int(match[1]) != os.getpid() and _is_alive(int(match[1]))):
             continue
         with contextlib.suppress(FileNotFoundError):
-            if match[2] == _machine() or time.time() - leftover.stat().st_mtime >= seconds:
+            # The time of a file may lie in the future, where clocks differ or have been set back.
+            age = time.time() - leftover.stat().st_mtime
+            if not seconds or match[2] == _machine() or age >= seconds:
                 _remove(leftover)
 
 

@@ -305,6 +305,15 @@ def test_everything_is_staged_inside_the_folder(
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "out"}
 
 
+def test_what_a_killed_command_left_goes_before_a_refusal_too(tmp_path: Path) -> None:
+    (tmp_path / ".net.999999999-0a0a0a0a.tmp" / "reference").mkdir(parents=True)
+    (tmp_path / "net.json").write_text("{}")
+    config = ExportConfig(weights="fernet-ferplus", name="net", out=str(tmp_path))
+    with pytest.raises(UserError, match=r"net\.json exists already"):
+        run_export(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
 def test_existing_files_are_refused_before_packages_are_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

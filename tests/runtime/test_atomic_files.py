@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,8 @@ def test_what_another_machine_may_be_writing_is_left_for_a_while(tmp_path: Path)
     for path in (young, old, own):
         (path / "lib").mkdir(parents=True)
     os.utime(old, (0, 0))
+    late = time.time() + 3600  # of a clock that was set back since
+    os.utime(young, (late, late))
     with (
         temporary_beside(tmp_path / "out", seconds=60) as first,
         temporary_beside(tmp_path / "out", seconds=60) as second,

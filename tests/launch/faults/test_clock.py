@@ -1,4 +1,4 @@
-"""A clock that goes back by an hour whenever it is looked at changes no result."""
+"""A clock that jumps by an hour, there and back, whenever it is looked at changes no result."""
 
 import os
 import random
