@@ -27,6 +27,8 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "FERJAX_CACHE": str(folder / "cache"),
         "FERJAX_PROGRAMS": "1",
+        # Else a fast machine would keep none of the small programs.
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_NUM_CPU_DEVICES": "1",
         "MPLCONFIGDIR": str(Path.home() / ".config" / "matplotlib"),
     }

@@ -16,6 +16,7 @@ from pages import COMMIT, page_text
 from PIL import Image
 from safetensors.numpy import load
 
+from ferjax.reproduce.reporting.embedded_results import unpacked
 from ferjax.runtime.checksums import SUMS_FILE, find_damage
 
 # Keys of JSON whose values are times, speeds, memory, or facts about the process and the machine.
@@ -36,6 +37,8 @@ _UNFINISHED = re.compile(
 _LINES = re.compile(r"\.jsonl$|^journal")
 # What a finished command has there but a reader does not look at.
 _IGNORED = re.compile(r"\.lock$|^\.lock|^workers$|^log$|^cache$")
+# Results within a page, as JSON.
+_RESULTS = re.compile(r'(<script [^>]*id="results">)(.*?)(?=</script>)', re.DOTALL)
 _TEXTS = (".html", ".json", ".jsonl", ".md", ".py")
 
 
@@ -138,7 +141,7 @@ def _content(path: Path, place: str) -> Any:
             return _comparable(json.loads(text))
         if path.suffix == ".jsonl":
             return [_comparable(json.loads(line)) for line in text.splitlines()]
-        return text if path.suffix == ".py" else page_text(text, path.suffix == ".html")
+        return text if path.suffix == ".py" else _page(text, path.suffix == ".html")
     data = path.read_bytes()
     if path.suffix == ".npz":
         with np.load(io.BytesIO(data)) as arrays:
@@ -155,6 +158,17 @@ def _content(path: Path, place: str) -> Any:
     if path.name == SUMS_FILE or _LINES.search(path.name):
         return "not compared"
     return data
+
+
+def _page(text: str, html: bool) -> list[Any]:
+    """Returns the lines of a page, and the JSON in it, that must be equal."""
+    found = _RESULTS.search(text) if html else None
+    if not found:
+        return page_text(text, html)
+    lines = page_text(_RESULTS.sub(r"\1", text), html)
+    block = json.loads(found[2])
+    block["results"]["runs"] = json.loads(unpacked(block["results"]["runs"], 1 << 30))
+    return [*lines, _comparable(block)]
 
 
 def _neutral(text: str, place: str) -> str:

@@ -141,10 +141,7 @@ def _watch_changes(record: str | None, signals: Mapping[int, int]) -> None:
 
 
 def _let_jump(step: float) -> None:
-    """Makes every other look at the clock `step` seconds late; no duration may be measured with it.
-
-    Orbax gives a save two hours by this clock, so that jumps of an hour must not add up.
-    """
+    """Makes every other look at the clock `step` seconds late; durations need another clock."""
     real, looks = time.time, 0
 
     def jumping() -> float:
