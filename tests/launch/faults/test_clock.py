@@ -1,6 +1,6 @@
-"""A clock that jumps by five minutes, there and back, whenever it is looked at changes no result.
+"""A clock that jumps by two minutes, there and back, whenever it is looked at changes no result.
 
-Orbax gives a save up after ten minutes, by this clock.
+Orbax gives up waiting for a part of a save after five minutes of this clock.
 """
 
 import os
@@ -17,7 +17,7 @@ from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
-_SECONDS = 300
+_SECONDS = 120
 _NAMES = ("train", "train, two phases, cached features", "search", "predict", "export", "reproduce")
 
 
