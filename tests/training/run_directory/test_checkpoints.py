@@ -1,6 +1,7 @@
 """Checkpoints: which are kept, what comes back, on which devices, and what a kill leaves."""
 
 import functools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,22 @@ def save(run_dir: Path, saves: list[tuple[int, float | None]]) -> list[int]:
 
 def assert_equal(one: Any, other: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_save_goes_on_when_the_clock_is_set_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orbax measures the time limit of a save, by default twenty minutes, with that clock."""
+    real, ahead = time.time, 0
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    # Large enough to be written still when the clock is set.
+    kernel = np.random.default_rng(0).random(20_000_000, np.float32)
+    state = new_state().replace(params={"kernel": jax.device_put(kernel)})
+    with open_checkpoints(tmp_path) as manager:
+        save_checkpoint(manager, state, {}, accuracy=0.5)
+        ahead = 86400
+        manager.wait_until_finished()
+        assert list(manager.all_steps()) == [0]
 
 
 @pytest.mark.parametrize(
