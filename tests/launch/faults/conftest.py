@@ -58,15 +58,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture
 def begin_tally(
     record_property: Callable[[str, object], None],
-) -> Callable[[str, str], dict[str, Any]]:
-    """Returns a function (fault, command) → counts of the test, which are printed at the end."""
+) -> Iterator[Callable[[str, str], dict[str, Any]]]:
+    """Yields a function (fault, command) → counts of the test, which are printed at the end.
+
+    They are printed after the test too (`pytest -s`): the suite takes an hour, and may be stopped.
+    """
+    tallies = []
 
     def begin(fault: str, command: str) -> dict[str, Any]:
         tally = new_tally(fault, command)
+        tallies.append(tally)
         record_property("faults", tally)
         return tally
 
-    return begin
+    yield begin
+    print(*tallies, sep="\n")
 
 
 @pytest.fixture(scope="session")
