@@ -28,7 +28,8 @@ class Effort:
     all_peers: bool = True
 
 
-# Runs that take longer have no second warm-up, and none before a sample.
+# Seconds. A side whose runs take longer has no second warm-up, and no unmeasured run before a
+# sample.
 _LONG_RUN = 3.0
 
 FULL = Effort()
@@ -46,9 +47,9 @@ def measure(
 
     Every round runs every side, so that the k-th numbers of two sides make a pair. A side that has
     used up its budget is left out of the later rounds. A run that is not measured precedes every
-    sample: while the others run, a side's data leave the caches, and a virtual machine gives memory
-    that is free for seconds back to its host, which takes long to hand it out again. A loop of
-    steps sees neither.
+    sample, unless the last run took longer than `_LONG_RUN`: while the others run, a side's data
+    leave the caches, and a virtual machine gives memory that is free for seconds back to its host,
+    which takes long to hand it out again. A loop of steps sees neither.
 
     Args:
       sides: label → run.
@@ -66,7 +67,8 @@ def measure(
             spent = repeats[label] * sum(samples[label])
             if round_number >= effort.least and spent > effort.budget:
                 continue
-            if lasted[label] < _LONG_RUN:
+            # The first run may have been long only because it compiled something.
+            if (samples[label] or [lasted[label]])[-1] <= _LONG_RUN:
                 run()
             samples[label].append(_seconds(run, repeats[label], clock))
             tick(label)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.bench.measuring.case import ONNX, OURS, Build, Case, Peer, Run
+from ferjax.bench.measuring.case import ONNX, OURS, Build, Case, Peer, Probabilities, Run
 from ferjax.bench.prediction.networks import NETWORKS, MeasuredNetwork
 from ferjax.bench.prediction.other_runtimes import (
     loop_over_files,
@@ -87,7 +87,7 @@ def _network_run(network: MeasuredNetwork, count: int) -> Run:
 def _loop_run(
     network: MeasuredNetwork,
     count: int,
-    make: Callable[[MeasuredNetwork], Callable[[np.ndarray], np.ndarray]],
+    make: Callable[[MeasuredNetwork], Probabilities],
 ) -> Run:
     paths, probabilities = _paths(network, count), make(network)
     return lambda: loop_over_files(probabilities, paths, network.channels, _BATCH)

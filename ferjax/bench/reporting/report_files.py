@@ -26,7 +26,8 @@ from ferjax.report.pages.markdown_tables import escape, table
 _EXPLANATION = """\
 Every number is float32, unless the case names another precision, forward and backward but for
 *forward*. A speedup above 1 means that ferjax is faster; it is the median of the ratios of all
-rounds, in which the sides run one after the other. A time is the median of its rounds; ± is half of
+rounds, in which the sides run one after the other, each after a run of its own that is not
+measured (but for runs of 3 s and more). A time is the median of its rounds; ± is half of
 (longest - shortest) over the median. *Plain XLA* is the same written with `lax` under `jax.jit`;
 *PyTorch* runs the fastest of the settings below. The *floor* is the longer of two times: the least
 FLOPs over the measured rate of matrix products, and the bytes of arguments and results over the

@@ -40,7 +40,7 @@ class UncompiledStep:
     arguments: tuple[TrainState, Any, dict[str, Any]]
 
 
-def train_program(workload: Workload, devices: Devices | None = None) -> UncompiledStep:
+def uncompiled_step(workload: Workload, devices: Devices | None = None) -> UncompiledStep:
     """Returns the training step of a workload; computes nothing.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from ferjax.bench.measuring.operation_counts import work_of
-from ferjax.bench.scaling.compile_train_step import train_program
+from ferjax.bench.scaling.compile_train_step import uncompiled_step
 from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe
 from ferjax.runtime.variable_tree import flatten, split_tree
@@ -74,7 +74,7 @@ def recipe_workload(model: str, dataset: str) -> tuple[str, Workload]:
 def step_costs(workload: Workload, recipe: str = "", dataset: str = "") -> StepCosts:
     """Returns the costs of a step, whose batch size is that of one device; compiles nothing."""
     traced = dataclasses.replace(workload, batch_size=_TRACED)
-    program = train_program(traced, jax.devices()[:1])
+    program = uncompiled_step(traced, jax.devices()[:1])
     state = program.arguments[0]
     trained = flatten(split_tree(state.params, program.task.frozen[0])[0])
     statistics = flatten(state.batch_stats)

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from ferjax.bench.scaling.compile_train_step import first_arguments, train_program
+from ferjax.bench.scaling.compile_train_step import first_arguments, uncompiled_step
 from ferjax.bench.scaling.hlo_collectives import Traffic, read_collectives, sum_traffic
 from ferjax.bench.scaling.scaling_cases import Layout, Workload
 from ferjax.bench.scaling.worker_processes import Answer
@@ -23,7 +23,7 @@ def make_answer(layout: Layout) -> Answer:
         nonlocal step
         # The previous state is freed first: two states would take twice the memory.
         inputs.clear()
-        program = train_program(workload)
+        program = uncompiled_step(workload)
         step = program.step.lower(*program.arguments).compile()
         if load:
             inputs.extend(first_arguments(program))

@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ferjax.bench.measuring.case import OURS, Build, Case, Run
+from ferjax.bench.measuring.case import OURS, Build, Case, Probabilities, Run
 from ferjax.bench.measuring.forward_side import ferjax_onnx_probabilities, initial_variables
 from ferjax.bench.pytorch.missing_sides import missing_onnxruntime_for_torch
 from ferjax.bench.pytorch.onnx_export import (
-    Probabilities,
     onnx_of_torch,
     probabilities_module,
 )

@@ -1,1 +1,1 @@
-"""Programs that XLA compiled, kept between processes."""
+"""Compiled programs: XLA's options, what is kept between processes, limits of the machine."""

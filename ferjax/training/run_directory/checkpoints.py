@@ -30,9 +30,10 @@ _REPLACED = "replaced"
 # Text in Orbax's error for a state of other parameters or of another optimizer.
 _OTHER_STRUCTURE = "tree structures do not match"
 _UNFINISHED = "*.orbax-checkpoint-tmp*"
-# Orbax gives a save up after twenty minutes of the wall clock. That clock jumps when it is
-# corrected, or when a machine wakes up, and the save of a run would fail.
-_SECONDS_OF_A_SAVE = 7 * 86400
+# By default Orbax gives up a save after twenty minutes of the wall clock. That clock jumps when it
+# is corrected, or when a machine wakes up. Waiting for a part of a save still ends after five
+# minutes of it.
+_MOST_SECONDS_OF_A_SAVE = 7 * 86400
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
@@ -52,7 +53,7 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
         # Process 0 calls it after all processes have written, before the rename that commits.
         async_options=ocp.AsyncOptions(
-            timeout_secs=_SECONDS_OF_A_SAVE,
+            timeout_secs=_MOST_SECONDS_OF_A_SAVE,
             post_finalization_callback=lambda: _add_checksums(folder),
         ),
         # Without best_fn Orbax ignores metrics on disk, and a resumed run would delete its best.

@@ -45,6 +45,12 @@ def test_the_first_run_after_the_other_sides_is_not_measured() -> None:
     assert seconds == {"a": (1, 1), "b": (0.5, 0.5)}
 
 
+def test_a_slow_first_run_does_not_decide_for_the_later_ones() -> None:
+    clock = FakeClock()
+    measure({"a": clock.side("a", [9, 1])}, Effort(rounds=3), clock=clock)
+    assert len(clock.log) == 1 + 1 + 2 + 2
+
+
 def test_short_runs_are_repeated_and_averaged() -> None:
     clock = FakeClock()
     runs = {"a": clock.side("a", [0.5, 0.25])}

@@ -12,7 +12,7 @@ from PIL import Image
 from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.scaling import run_scaling
 from ferjax.bench.scaling import scaling_cases as suite
-from ferjax.bench.scaling.compile_train_step import first_arguments, train_program
+from ferjax.bench.scaling.compile_train_step import first_arguments, uncompiled_step
 from ferjax.bench.scaling.hlo_collectives import (
     ALL_GATHER,
     ALL_REDUCE,
@@ -52,7 +52,7 @@ def test_speedups_by_hand() -> None:
 
 def test_a_replicated_step_sums_its_gradients_and_statistics() -> None:
     workload = Workload("cnn3", 32, 1, 8, "adamw")
-    program = train_program(workload)
+    program = uncompiled_step(workload)
     compiled = program.step.lower(*program.arguments).compile()
     (sums,) = sum_traffic(read_collectives(compiled.as_text(), 4))
     # The network's own shapes: what the dense layer sees is 4 x 4 x 128 at 32 px.
@@ -65,7 +65,7 @@ def test_a_replicated_step_sums_its_gradients_and_statistics() -> None:
     assert 4 * parameters + 8 * channels <= sums.payload <= 4 * parameters + 8 * channels + 64
     assert sums.wire == pytest.approx(1.5 * sums.payload)
     with pytest.raises(UserError, match=r"--batch_size=7 is not a multiple of the 4 devices"):
-        train_program(dataclasses.replace(workload, batch_size=7))
+        uncompiled_step(dataclasses.replace(workload, batch_size=7))
     costs = step_costs(workload)
     assert costs.payload == 4 * parameters + 8 * channels
     # Of each batch norm its mean, then its variance, which needs the mean, and its gradients.

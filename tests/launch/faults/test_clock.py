@@ -1,4 +1,4 @@
-"""A clock that jumps by two minutes, there and back, whenever it is looked at changes no result.
+"""A clock of which every second reading is two minutes ahead, or behind, changes no result.
 
 Orbax gives up waiting for a part of a save after five minutes of this clock.
 """
@@ -17,11 +17,11 @@ from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
 
-_SECONDS = 120
+_JUMP_SECONDS = 120
 _NAMES = ("train", "train, two phases, cached features", "search", "predict", "export", "reproduce")
 
 
-@pytest.mark.parametrize("step", [_SECONDS, -_SECONDS])
+@pytest.mark.parametrize("step", [_JUMP_SECONDS, -_JUMP_SECONDS])
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_clock_that_jumps(
     name: str,

@@ -12,13 +12,18 @@ from processes import DEADLINE, environment, words_of
 
 pytestmark = pytest.mark.faults
 
-# Commands that no other fault is given to: their work is done again from the beginning.
-_RUN = "{inputs}/runs/seed_0"
+# Only this test runs these commands: after a kill they do all their work again.
+_RUN_FOLDER = "{inputs}/runs/seed_0"
 _OTHERS = {
     "gallery": Command("launch.gallery", ("--out=all.html", "{inputs}/runs"), r"all\.html", 0),
     "matrix": Command(
         "launch.matrix",
-        (f"--workdir={_RUN}", "--data=folder:{inputs}/faces", "--progress=false", "--out=matrix"),
+        (
+            f"--workdir={_RUN_FOLDER}",
+            "--data=folder:{inputs}/faces",
+            "--progress=false",
+            "--out=matrix",
+        ),
         "matrix",
         0,
     ),
@@ -32,7 +37,7 @@ _OTHERS = {
 if importlib.util.find_spec("av") and importlib.util.find_spec("cv2"):
     _OTHERS["live"] = Command(
         "launch.live",
-        (f"--workdir={_RUN}", "--source={inputs}/clip.mp4", "--out=live.csv"),
+        (f"--workdir={_RUN_FOLDER}", "--source={inputs}/clip.mp4", "--out=live.csv"),
         r"live\.csv",
         0,
     )

@@ -11,7 +11,7 @@ import of the module to its exit. No backend of JAX and no thread of Python runs
 Further keys of a start, for the faults: `changes` (a file that a letter is added to at each change
 of the file system), `kill_at` (the number of the change before which the group is killed),
 `stop_at` (the number of the change before which it is stopped, until SIGCONT), `most_bytes` (of a
-file), `clock` (seconds by which it jumps, there and back, when it is read).
+file), `clock` (seconds that are added to every second reading of it).
 """
 
 import datetime
@@ -131,9 +131,10 @@ def _watch_changes(record: str | None, signals: Mapping[int, int]) -> None:
             return
         if not os.path.abspath(os.fsdecode(given[0])).startswith(here):
             return
-        if seen in signals:
-            os.killpg(0, signals[seen])
-        seen += 1
+        # Another thread may come here while this one is stopped.
+        change, seen = seen, seen + 1
+        if change in signals:
+            os.killpg(0, signals[change])
         if file is not None:
             os.write(file, b"x")
 
@@ -141,7 +142,7 @@ def _watch_changes(record: str | None, signals: Mapping[int, int]) -> None:
 
 
 def _let_jump(step: float) -> None:
-    """Makes every other look at the clock `step` seconds late; durations need another clock."""
+    """Adds `step` seconds to every second reading of the clock; durations need another clock."""
     real, looks = time.time, 0
 
     def jumping() -> float:

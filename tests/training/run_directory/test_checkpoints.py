@@ -74,6 +74,7 @@ def test_a_save_goes_on_when_the_clock_is_set_ahead(
     with open_checkpoints(tmp_path) as manager:
         save_checkpoint(manager, state, {}, accuracy=0.5)
         ahead = 86400
+        assert manager.is_saving_in_progress()
         manager.wait_until_finished()
         assert list(manager.all_steps()) == [0]
 
