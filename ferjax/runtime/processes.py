@@ -5,6 +5,7 @@ import importlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ T = TypeVar("T")
 _HEARTBEAT_SECONDS = 10
 _SHUTDOWN_SECONDS = 60
 _EXIT_SECONDS = 5
+# Text of the error when another process is lost; JAX raises several types.
+_LOST_PEER = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 # How long to wait for process 0: a report on many images takes minutes. The heartbeat shows if
 # process 0 has died.
 _BROADCAST_MILLISECONDS = 24 * 3600 * 1000
@@ -89,6 +92,14 @@ def _detect_cluster() -> tuple[str, int, int]:
 def is_distributed() -> bool:
     """Returns whether this process is one of several processes of a run."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Returns whether an error means that another process of the run has ended.
+
+    Every exchange of data may raise it, also inside a block that reads or writes files.
+    """
+    return is_distributed() and re.search(_LOST_PEER, str(error)) is not None
 
 
 def is_first() -> bool:

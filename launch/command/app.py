@@ -8,7 +8,6 @@ import contextlib
 import io
 import logging
 import os
-import re
 import select
 import sys
 import traceback
@@ -30,8 +29,6 @@ from launch.command.refused_writes import refused_write
 CRASHED, LOST_PEER = 70, 75
 # As a shell reports a process that SIGPIPE has ended: `launch.predict ... | head`.
 PIPE_CLOSED = 141
-# Text of the error when another process is lost; JAX raises several types.
-_LOST = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
@@ -169,7 +166,7 @@ def _exit(status: int, message: str = "") -> NoReturn:
 def _lost_peer(error: Exception) -> str:
     """Returns the message if an error means that another process has ended, else an empty text."""
     processes = sys.modules.get("ferjax.runtime.processes")
-    if not processes or not processes.is_distributed() or not re.search(_LOST, str(error)):
+    if not processes or not processes.is_lost_peer(error):
         return ""
     resumed = " --resume continues the run." if _can_resume() else ""
     return f"another process of this run has ended; see its output.{resumed}"

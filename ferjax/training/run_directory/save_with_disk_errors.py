@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import jax
 
 from ferjax.errors import DiskError, UserError
-from ferjax.runtime.processes import is_distributed, is_first
+from ferjax.runtime.processes import is_distributed, is_first, is_lost_peer
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
     remove_torn,
@@ -141,7 +141,12 @@ class Record:
         return max(candidates, key=lambda candidate: candidate["accuracy"], default={})
 
     def _handle_failure(self, what: str, error: Exception) -> None:
-        """Logs what could not be saved and why; raises `DiskError` if the run stops on errors."""
+        """Logs what could not be saved and why; raises `DiskError` if the run stops on errors.
+
+        The error of another process that has ended says nothing of the disk, and is raised again.
+        """
+        if is_lost_peer(error):
+            raise error
         reason = _reason(error)
         if self._is_finishing or self._on_error == "stop":
             self._stop_run(what, reason, error)

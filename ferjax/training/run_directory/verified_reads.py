@@ -12,6 +12,7 @@ import numpy as np
 
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import find_damage
+from ferjax.runtime.processes import is_lost_peer
 
 # Errors of Orbax and TensorStore for files that are truncated, changed or missing.
 _DAMAGED = (ValueError, OSError, KeyError, TypeError, RecursionError)
@@ -47,7 +48,8 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
       folder: the checkpoints of a run.
       step: of the checkpoint.
       item: `state` or `meta`, or the path of a file.
-      passes: errors that contain this text are not damage and are raised unchanged; empty: none.
+      passes: errors that contain this text are not damage and are raised unchanged, as those of
+        another process that has ended are; empty: none.
 
     Raises:
       UserError: there is no such checkpoint, or a file of it is damaged; the message names the file
@@ -60,7 +62,7 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
     try:
         yield
     except _DAMAGED as error:
-        if passes and passes in str(error):
+        if is_lost_peer(error) or (passes and passes in str(error)):
             raise
         reason = (str(error).splitlines() or [""])[0][:200]
         raise _error(folder, step, f"{item} cannot be read ({reason})") from error

@@ -1,13 +1,13 @@
 """Two jobs on one result: the second refuses. Two on one cache: both succeed."""
 
-import time
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import COMMANDS
-from processes import DEADLINE, Zygote, words_of
+from processes import Zygote, words_of
 from tally import count_fault, count_result
 
 pytestmark = pytest.mark.faults
@@ -36,14 +36,12 @@ def test_the_second_job_on_one_result_refuses(
     tally = begin_tally("a second job on one result", name)
     folder = make_folder(whole.folder, base / "one_result")
     words, (file, refusal) = words_of(command, inputs), _REFUSALS[name]
-    first = zygote.start(command.module, words, folder)
-    end = time.monotonic() + DEADLINE
-    while not (folder / file).exists():
-        assert time.monotonic() < end, first.said()
-        time.sleep(0.01)
+    first = zygote.start(command.module, words, folder, stop_at=whole.changes // 2)
+    first.until_stopped()
+    assert (folder / file).exists()
     second = zygote.start(command.module, words, folder, log=base / "second.log")
-    # It is the second that ends.
     status = zygote.wait(second)
+    first.send(signal.SIGCONT)
     count_fault(tally, status != 0)
     assert status == 1, second.said()
     assert refusal in error_of(second.said())

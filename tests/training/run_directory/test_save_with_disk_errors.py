@@ -194,3 +194,17 @@ def test_of_several_processes_none_goes_on(tmp_path: Path, monkeypatch: pytest.M
         open_run_record(tmp_path, "continue"),
     ):
         pass
+
+
+def test_another_process_that_ends_is_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops the run even where failed saves do not, and nobody is told to make room."""
+
+    def fail(*_: Any) -> None:
+        raise ValueError("UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer")
+
+    monkeypatch.setattr(save_with_disk_errors, "save_checkpoint", fail)
+    monkeypatch.setattr(save_with_disk_errors, "is_lost_peer", lambda error: True)
+    with pytest.raises(ValueError, match="Gloo"), open_run_record(tmp_path, "continue") as record:
+        save(record, 1, 0.5)

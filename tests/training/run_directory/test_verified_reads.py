@@ -14,6 +14,7 @@ import pytest
 from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.errors import UserError
 from ferjax.predict import load_predictor, load_run
+from ferjax.runtime import processes
 from ferjax.runtime.checksums import SUMS_FILE, find_damage, write_checksums
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
@@ -22,6 +23,7 @@ from ferjax.training.run_directory.checkpoints import (
     restore_variables,
     save_checkpoint,
 )
+from ferjax.training.run_directory.verified_reads import reading
 from ferjax.training.state import TrainState
 
 Damage = Callable[[Path], Any]
@@ -169,3 +171,12 @@ def test_an_empty_list_of_checksums_verifies_nothing(tmp_path: Path) -> None:
 def test_a_list_with_a_name_that_no_file_has(name: str, damage: str, tmp_path: Path) -> None:
     (tmp_path / SUMS_FILE).write_text(f"{'0' * 64}  {name}\n")
     assert find_damage(tmp_path) == damage
+
+
+def test_another_process_that_ends_is_no_damage(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    with pytest.raises(ValueError, match="Gloo"), reading(run_dir / "checkpoints", 1, "state"):
+        # As JAX raises it where the process ends during an exchange.
+        raise ValueError("UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer")
