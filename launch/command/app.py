@@ -131,6 +131,23 @@ def _set_logs() -> None:
     warnings.filterwarnings("ignore", "Image size .* exceeds limit", append=True)
     # Damaged tags are of no use to anybody, and their warning does not name the file.
     warnings.filterwarnings("ignore", "", UserWarning, r"PIL\.", append=True)
+    hide_late_reports()
+
+
+def hide_late_reports() -> None:
+    """Hides what Orbax and TensorStore report of a failed save after its error is raised.
+
+    Orbax then closes its event loop. TensorStore tells the closed loop of every other write, which
+    would show a traceback each, and writes that have not begun would cause a warning at the end.
+    """
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning, append=True)
+    previous = sys.unraisablehook
+
+    def show(report: Any) -> None:
+        if str(report.exc_value) != "Event loop is closed":
+            previous(report)
+
+    sys.unraisablehook = show
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:

@@ -4,10 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from launch.command.app import hide_late_reports
 from launch.command.refused_writes import refused_write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +71,16 @@ def test_pictures_within_the_limit_raise_no_warning() -> None:
     """Pillow's own begins at half of it."""
     done = end("predict", "large picture", stdout=subprocess.PIPE)
     assert (done.stdout, done.stderr) == ("(200, 300, 1)\n", "")
+
+
+def test_late_reports_of_a_failed_save_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: shown.append(str(report.exc_value)))
+    with warnings.catch_warnings():
+        hide_late_reports()
+    for text in ("Event loop is closed", "another error"):
+        sys.unraisablehook(SimpleNamespace(exc_value=RuntimeError(text)))
+    assert shown == ["another error"]
 
 
 @pytest.mark.parametrize("arguments", [("predict", "print"), ("train", "--help")])
