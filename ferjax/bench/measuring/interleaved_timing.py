@@ -68,9 +68,10 @@ def measure(
             if round_number >= effort.least and spent > effort.budget:
                 continue
             # The first run may have been long only because it compiled something.
-            if (samples[label] or [lasted[label]])[-1] <= _LONG_RUN:
+            if lasted[label] <= _LONG_RUN:
                 run()
-            samples[label].append(_seconds(run, repeats[label], clock))
+            lasted[label] = _seconds(run, repeats[label], clock)
+            samples[label].append(lasted[label])
             tick(label)
     return {label: tuple(values) for label, values in samples.items()}
 
